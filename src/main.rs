@@ -1,0 +1,2 @@
+//! Plinth.
+fn main() {}
