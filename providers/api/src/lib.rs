@@ -1,1 +1,30 @@
-//! See the folder.
+//! The words that Plinth's engine and its providers share: [`Urn`], [`Value`], [`Resource`], the
+//! [`Provider`] contract with its error classes, and the [`conformance`] suite that every provider passes.
+//!
+//! Lives here: data types and the trait. Must not live here: anything that knows a particular system, the
+//! state log, the terminal. This crate depends on nothing else of ours.
+#![forbid(unsafe_code)]
+
+pub mod conformance;
+pub mod data;
+mod diff;
+mod error;
+mod path;
+mod property;
+mod provider;
+mod resource;
+mod schema;
+mod urn;
+mod value;
+
+pub use diff::{Change, changes, changes_with_sets};
+pub use error::{Class, Error, Result};
+pub use path::{Path, Pattern, Segment};
+pub use property::{Property, typed};
+pub use provider::{
+    Applied, Context, Diff, Drift, Lane, Live, Provider, Providers, ReadRequest, Reporter, Request, Silent,
+};
+pub use resource::{Kind, Options, Program, Recorded, Resource, Timeouts, Typed};
+pub use schema::KindSchema;
+pub use urn::{Urn, UrnError};
+pub use value::{OutputRef, Value, exposed};

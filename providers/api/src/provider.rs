@@ -1,0 +1,335 @@
+//! The contract between the engine and a provider.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Change, Class, Error, KindSchema, Path, Recorded, Resource, Result, Urn, Value, changes_with_sets,
+};
+
+/// The code that creates, reads, updates and deletes the resources of one system.
+///
+/// `check`, `diff`, `predict` and `infer_dependencies` are offline and pure: planning calls them without credentials.
+/// Every other call is idempotent, honours [`Context::deadline`] and [`Context::cancel`], and tells
+/// [`Context::reporter`] what it waits for. A provider never prints, reads no environment variables, touches no state.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The prefix of its kinds, before the first colon: `k8s`, `local`, `plinth`.
+    fn name(&self) -> &str;
+
+    /// What a kind declares about itself.
+    ///
+    /// # Errors
+    /// [`Class::Invalid`] when there is no such kind; the help names similar ones.
+    fn schema(&self, kind: &str) -> Result<KindSchema>;
+
+    /// Validates inputs, fills defaults and brings them to normal form. Inputs may hold [`Value::Unknown`] at plan
+    /// time and [`Value::Secret`] always; both must survive. Idempotent.
+    ///
+    /// # Errors
+    /// [`Class::Invalid`] with the path of what is wrong.
+    fn check(&self, urn: &Urn, inputs: Value) -> Result<Value>;
+
+    /// What it takes to bring `recorded` to `desired` (checked inputs).
+    ///
+    /// # Errors
+    /// When the kind is unknown.
+    fn diff(&self, recorded: &Recorded, desired: &Value) -> Result<Diff> {
+        Ok(Diff::structural(&self.schema(recorded.urn.kind())?, &recorded.inputs, desired))
+    }
+
+    /// The outputs that a create (`recorded` is absent) or an update will have, as far as that is certain now;
+    /// [`Value::Unknown`] for the rest.
+    fn predict(&self, urn: &Urn, desired: &Value, recorded: Option<&Recorded>) -> Value {
+        let _ = (urn, desired);
+        recorded.map_or(Value::Unknown, |recorded| recorded.outputs.clone())
+    }
+
+    /// Dependencies that follow from what the resources of this provider are, beside the declared ones: pairs of
+    /// (dependent, dependency). Both must be among `resources`.
+    fn infer_dependencies(&self, resources: &[&Resource]) -> Vec<(Urn, Urn)> {
+        let _ = resources;
+        Vec::new()
+    }
+
+    /// Keys under which the kind's operations must not overlap.
+    fn lanes(&self, urn: &Urn, inputs: &Value) -> Vec<Lane> {
+        let _ = (urn, inputs);
+        Vec::new()
+    }
+
+    /// Creates it and waits until it is ready. What exists and carries this stack's and this URN's ownership marks is
+    /// brought to the inputs and returned; what exists and does not is [`Class::AlreadyExists`].
+    async fn create(&self, context: &Context, request: Request<'_>) -> Result<Applied>;
+
+    /// What the system says now; `None` when it is gone.
+    async fn read(&self, context: &Context, request: ReadRequest<'_>) -> Result<Option<Live>>;
+
+    /// Many reads at once; the results stand in the order of the requests.
+    async fn read_many(&self, context: &Context, requests: &[ReadRequest<'_>]) -> Vec<Result<Option<Live>>> {
+        let mut results = Vec::with_capacity(requests.len());
+        for request in requests {
+            results.push(self.read(context, *request).await);
+        }
+        results
+    }
+
+    /// Brings what is recorded to the inputs and waits until it is ready.
+    async fn update(&self, context: &Context, request: Request<'_>, recorded: &Recorded) -> Result<Applied>;
+
+    /// Deletes it and waits until it is gone. Deleting what is gone already succeeds.
+    async fn delete(&self, context: &Context, recorded: &Recorded) -> Result<()>;
+
+    /// Whether what a create *would* have made exists and is ours: by deterministic name, client token or ownership
+    /// marks. Asked after a create whose outcome is unknown.
+    async fn find(&self, context: &Context, request: Request<'_>) -> Result<Option<Live>>;
+
+    /// Where live differs from recorded, on the paths that were recorded. Pure.
+    fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {
+        let sets = self.schema(recorded.urn.kind()).map(|schema| schema.set_like).unwrap_or_default();
+        changes_with_sets(&recorded.inputs, &live.inputs, &sets)
+            .into_iter()
+            .filter(|change| change.before.is_some())
+            .map(|change| Drift {
+                path: change.path,
+                recorded: change.before,
+                live: change.after,
+                by: None,
+                at: None,
+            })
+            .collect()
+    }
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The resource.
+    pub urn: &'a Urn,
+    /// Its inputs: resolved and checked, nothing unknown.
+    pub inputs: &'a Value,
+    /// Its connection, resolved.
+    pub connection: Option<&'a Value>,
+}
+
+/// What a read is about.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadRequest<'a> {
+    /// What is recorded of it.
+    pub recorded: &'a Recorded,
+}
+
+/// What a create or update came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// The system's own identity of it.
+    pub id: String,
+    /// What came back.
+    pub outputs: Value,
+}
+
+/// What the system says now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// The system's own identity of it.
+    pub id: String,
+    /// What comes back from it.
+    pub outputs: Value,
+    /// The inputs as the system has them, in normal form; may hold more than we set.
+    pub inputs: Value,
+    /// What the provider itself needs to judge drift; the engine does not look inside.
+    pub details: serde_json::Value,
+}
+
+/// One place where live differs from what was recorded.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Drift {
+    /// Where.
+    pub path: Path,
+    /// What was recorded; absent when it was added.
+    pub recorded: Option<Value>,
+    /// What is there; absent when it was removed.
+    pub live: Option<Value>,
+    /// Who changed it, if the system tells.
+    pub by: Option<String>,
+    /// When, if the system tells.
+    pub at: Option<jiff::Timestamp>,
+}
+
+/// What it takes to bring recorded to desired.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Diff {
+    /// Nothing.
+    None,
+    /// A change in place.
+    Update(Vec<Change>),
+    /// A new one instead.
+    Replace {
+        /// Everything that changes.
+        changes: Vec<Change>,
+        /// The paths that force it.
+        forced_by: Vec<Path>,
+    },
+}
+
+impl Diff {
+    /// The difference by a kind's schema alone.
+    pub fn structural(schema: &KindSchema, before: &Value, after: &Value) -> Self {
+        Self::from_changes(schema, changes_with_sets(before, after, &schema.set_like))
+    }
+
+    /// Sorts changes into none, update or replace by the schema's immutable paths.
+    pub fn from_changes(schema: &KindSchema, changes: Vec<Change>) -> Self {
+        if changes.is_empty() {
+            return Self::None;
+        }
+        let forced_by: Vec<Path> = changes
+            .iter()
+            .filter(|change| schema.immutable.iter().any(|pattern| pattern.touches(&change.path)))
+            .map(|change| change.path.clone())
+            .collect();
+        if forced_by.is_empty() { Self::Update(changes) } else { Self::Replace { changes, forced_by } }
+    }
+}
+
+/// A key under which operations must not overlap.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Lane {
+    /// What is shared, such as `eks/main`.
+    pub key: String,
+    /// Whether holders exclude each other; shared holders only exclude exclusive ones.
+    pub exclusive: bool,
+}
+
+/// What a provider tells while it works.
+#[async_trait]
+pub trait Reporter: Send + Sync {
+    /// What the call waits for now.
+    fn waiting(&self, reason: &str);
+    /// Something the user should know that is not an error.
+    fn warning(&self, message: &str);
+    /// A long operation has begun under this handle. Returns once that is durable.
+    ///
+    /// # Errors
+    /// When it could not be recorded; the call must then not go on.
+    async fn started(&self, handle: &str) -> Result<()>;
+}
+
+/// A reporter that drops everything.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+#[async_trait]
+impl Reporter for Silent {
+    fn waiting(&self, _reason: &str) {}
+    fn warning(&self, _message: &str) {}
+    async fn started(&self, _handle: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What every call is given.
+#[derive(Clone)]
+pub struct Context {
+    /// The stack, for ownership marks.
+    pub stack: String,
+    /// The same for every try of one step: a client token where the system takes one.
+    pub token: String,
+    /// When the call must have ended.
+    pub deadline: Instant,
+    /// Set when the run is stopped at once.
+    pub cancel: CancellationToken,
+    /// Where to tell what is waited for.
+    pub reporter: Arc<dyn Reporter>,
+    /// The handle of an operation that an earlier run began: go on waiting for it.
+    pub handle: Option<String>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("stack", &self.stack)
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// A context with a deadline from now and nobody listening; what tests and one-off reads use.
+    pub fn new(stack: &str, timeout: Duration) -> Self {
+        Self {
+            stack: stack.to_owned(),
+            token: uuid::Uuid::new_v4().to_string(),
+            deadline: Instant::now() + timeout,
+            cancel: CancellationToken::new(),
+            reporter: Arc::new(Silent),
+            handle: None,
+        }
+    }
+
+    /// Runs a future until it ends, the deadline passes or the run is stopped. `last_status` says what was waited for.
+    ///
+    /// # Errors
+    /// [`Class::Timeout`] or [`Class::Cancelled`], beside the future's own.
+    pub async fn bounded<T>(
+        &self,
+        last_status: impl Fn() -> String + Send,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(Error::new(Class::Cancelled, "interrupted")),
+            result = work => result,
+            () = tokio::time::sleep_until(self.deadline) => {
+                Err(Error::new(Class::Timeout, format!("the deadline passed: {}", last_status())))
+            }
+        }
+    }
+}
+
+/// The providers at hand, by the prefix of their kinds.
+#[derive(Clone, Default)]
+pub struct Providers(BTreeMap<String, Arc<dyn Provider>>);
+
+impl std::fmt::Debug for Providers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Providers {
+    /// No providers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one; a later one of the same name takes its place.
+    #[must_use]
+    pub fn with(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.0.insert(provider.name().to_owned(), provider);
+        self
+    }
+
+    /// The provider of a kind.
+    ///
+    /// # Errors
+    /// [`Class::Invalid`] that names the known prefixes.
+    pub fn of(&self, kind: &str) -> Result<&Arc<dyn Provider>> {
+        let prefix = kind.split(':').next().unwrap_or(kind);
+        self.0.get(prefix).ok_or_else(|| {
+            let known: Vec<&str> = self.0.keys().map(String::as_str).collect();
+            Error::invalid(format!("no provider for kind `{kind}`"))
+                .help(format!("a kind begins with one of: {}", known.join(":, ") + ":"))
+        })
+    }
+
+    /// Every provider, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Provider>> {
+        self.0.values()
+    }
+}
