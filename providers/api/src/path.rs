@@ -40,7 +40,9 @@ impl Path {
                 segments.push(Segment::Index(index));
                 rest = after;
             } else {
-                let end = rest[1..].find(['.', '[']).map_or(rest.len(), |at| at + 1);
+                // The first character belongs to the key whatever it is, so that every round makes progress.
+                let first = rest.chars().next().map_or(0, char::len_utf8);
+                let end = rest[first..].find(['.', '[']).map_or(rest.len(), |at| at + first);
                 segments.push(Segment::Key(rest[..end].to_owned()));
                 rest = &rest[end..];
             }
