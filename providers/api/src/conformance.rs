@@ -73,6 +73,7 @@ impl Suite<'_> {
             connection: self.case.connection.clone(),
             dependencies: Vec::new(),
             options: crate::Options::default(),
+            unsettled: false,
         }
     }
 

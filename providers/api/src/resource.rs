@@ -127,6 +127,10 @@ pub struct Recorded {
     /// The options when it was last applied.
     #[serde(default, skip_serializing_if = "Options::is_default")]
     pub options: Options,
+    /// Its last operation was interrupted or failed half-way, so live may differ from the inputs: the next run
+    /// brings it to the desired inputs again, whatever the difference says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsettled: bool,
 }
 
 /// A typed kind: a struct of inputs that knows its kind.
