@@ -1,1 +1,7 @@
-//! See the folder.
+//! The stack file (its types, loader, schema and checks) and the program that turns one into the observability
+//! platform. Nothing here prints, reads environment variables, talks to a cloud or touches state.
+
+#![forbid(unsafe_code)]
+
+pub mod catalogue;
+pub mod model;
