@@ -16,12 +16,9 @@ const FOREIGN: &[&str] =
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Test only this package (may be repeated)
+    /// Test only this package, without its documentation tests (may be repeated)
     #[arg(short, long)]
     package: Vec<String>,
-    /// Leave out documentation tests
-    #[arg(long)]
-    no_doc: bool,
     /// Further arguments for `cargo nextest run`: name filters, `--no-capture` …
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     nextest: Vec<String>,
@@ -32,9 +29,10 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let tools = emulators::install()?;
     let path = path_with_nextest()?;
-    // A name filter is meant for nextest's tests; documentation tests do not know it.
-    if !args.no_doc && args.nextest.is_empty() {
-        process::stream(cargo(&["test", "--doc", "--quiet"]).args(scope(args)).args(locked()))?;
+    // Who asks for a part means nextest's tests: cargo refuses `--doc` for a package without a library, and name
+    // filters mean something else to it.
+    if args.package.is_empty() && args.nextest.is_empty() {
+        process::stream(cargo(&["test", "--doc", "--quiet", "--workspace"]).args(locked()))?;
     }
     let mut nextest = cargo(&["nextest", "run"]);
     nextest.args(scope(args)).args(locked());
@@ -87,11 +85,7 @@ mod tests {
     use super::*;
 
     fn args(package: &[&str]) -> Args {
-        Args {
-            package: package.iter().map(ToString::to_string).collect(),
-            no_doc: false,
-            nextest: Vec::new(),
-        }
+        Args { package: package.iter().map(ToString::to_string).collect(), nextest: Vec::new() }
     }
 
     #[test]
