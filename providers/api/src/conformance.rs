@@ -192,19 +192,3 @@ async fn cancelled(suite: &Suite<'_>, inputs: &Value) {
         suite.assert_gone(&recorded, "after a cancelled create").await;
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn data_conforms() {
-        let urn = Urn::new("s", crate::data::KIND, "r").unwrap();
-        let case = Case {
-            updated: Some(Value::from([("value", "w")])),
-            has_live: false,
-            ..Case::new(urn, Value::from([("value", "v")]))
-        };
-        run(&crate::data::Data, &case).await;
-    }
-}

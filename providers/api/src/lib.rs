@@ -5,8 +5,8 @@
 //! state log, the terminal. This crate depends on nothing else of ours.
 #![forbid(unsafe_code)]
 
+pub mod builtin;
 pub mod conformance;
-pub mod data;
 mod diff;
 mod error;
 mod path;
