@@ -49,7 +49,12 @@ fn debian(package: &Package, scratch: &Path, into: &Path) -> Result<()> {
     }
     let download = || {
         let spec = format!("{}={}", package.name, package.version);
-        process::capture(Command::new("apt-get").args(["download", "-qq"]).arg(spec).current_dir(scratch))
+        process::capture(
+            Command::new("apt-get")
+                .args(["-o", "Acquire::Retries=3", "download", "-qq"])
+                .arg(spec)
+                .current_dir(scratch),
+        )
     };
     if let Err(first) = download() {
         // A new machine has no package lists, an old one may have outdated ones; only root may renew them.
@@ -58,7 +63,7 @@ fn debian(package: &Package, scratch: &Path, into: &Path) -> Result<()> {
                 first.context("if the package lists are missing or old, run `apt-get update` as root")
             );
         }
-        process::capture(Command::new("apt-get").args(["update", "-qq"]))?;
+        process::capture(Command::new("apt-get").args(["-o", "Acquire::Retries=3", "update", "-qq"]))?;
         download().with_context(|| {
             format!("Debian has no {} {} for this release", package.name, package.version)
         })?;
