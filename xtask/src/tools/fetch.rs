@@ -47,29 +47,40 @@ fn debian(package: &Package, scratch: &Path, into: &Path) -> Result<()> {
             );
         }
     }
-    let download = || {
+    let files = scratch.join("files");
+    fs::create_dir(&files)?;
+    let download = |mut apt: Command| {
         let spec = format!("{}={}", package.name, package.version);
-        process::capture(
-            Command::new("apt-get")
-                .args(["-o", "Acquire::Retries=3", "download", "-qq"])
-                .arg(spec)
-                .current_dir(scratch),
-        )
+        process::capture(apt.args(["download", "-qq"]).arg(spec).current_dir(&files))
     };
-    if let Err(first) = download() {
-        // A new machine has no package lists, an old one may have outdated ones; only root may renew them.
-        if process::capture(Command::new("id").arg("-u"))?.trim() != "0" {
-            return Err(
-                first.context("if the package lists are missing or old, run `apt-get update` as root")
-            );
-        }
-        process::capture(Command::new("apt-get").args(["-o", "Acquire::Retries=3", "update", "-qq"]))?;
-        download().with_context(|| {
-            format!("Debian has no {} {} for this release", package.name, package.version)
+    if download(apt()).is_err() {
+        // The machine's package lists may be missing, or older or newer than the pin. Fresh ones of our own need
+        // no root and leave the machine's as they are.
+        let private = scratch.join("apt");
+        fs::create_dir_all(private.join("lists").join("partial"))?;
+        fs::create_dir_all(private.join("cache").join("archives").join("partial"))?;
+        process::capture(apt_with_lists(&private).args(["update", "-qq"]))?;
+        download(apt_with_lists(&private)).with_context(|| {
+            format!("this Debian release does not offer {} {}", package.name, package.version)
         })?;
     }
-    let file = only_file(scratch, package)?;
+    let file = only_file(&files, package)?;
     process::capture(Command::new("dpkg-deb").arg("-x").arg(file).arg(into)).map(drop)
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    // Root's apt hands downloads to a user who may not reach our folder. Signatures are verified all the same.
+    command.args(["-o", "Acquire::Retries=3", "-o", "APT::Sandbox::User=root"]);
+    command
+}
+
+fn apt_with_lists(dir: &Path) -> Command {
+    let mut command = apt();
+    for (option, part) in [("Dir::State::lists", "lists"), ("Dir::Cache", "cache")] {
+        command.arg("-o").arg(format!("{option}={}", dir.join(part).display()));
+    }
+    command
 }
 
 /// Downloads the package's wheel for this platform and returns its path.

@@ -101,8 +101,8 @@ pub const TEST_TOOLS: &[Package] = &[
     },
     Package {
         name: "prometheus",
-        version: "2.42.0+ds-5+b6",
-        sha256: "3b0e0255b059a7696bd4a139a4a4eb24d71df067936a61ece5093559cbc7991c",
+        version: "2.42.0+ds-5+deb12u1",
+        sha256: "81d59a24fce84f7fbe97a45a4f2914b6a5881b5cd1db2a6a0e129e515e1a5f55",
         source: Source::Debian,
         programs: &[Program {
             name: "promtool",
