@@ -1,1 +1,39 @@
-//! See the folder.
+//! Plinth's state: an append-only log of numbered entries, one object each, and what is computed from it.
+//!
+//! [`Log::open`] reads a stack's [`State`] from the newest checkpoint and the log's tail; [`Log::acquire`] takes the
+//! lease and gives the [`Writer`], the only way to append; [`verify`] walks hashes and checksums.
+//!
+//! Lives here: entries, events, their fold into state, lease, checkpoints, sealing of secrets, storage backends.
+//! Must not live here: planning, providers' calls, the terminal, anything that decides what should exist.
+#![forbid(unsafe_code)]
+
+mod append;
+mod backend;
+mod checkpoint;
+mod entry;
+mod error;
+mod event;
+mod fold;
+mod keys;
+mod lease;
+mod lines;
+mod log;
+mod seal;
+mod state;
+mod verify;
+mod writer;
+
+pub use backend::{Backend, Created, open as open_backend};
+pub use entry::Entry;
+pub use error::{Error, Result};
+pub use event::{
+    Action, Delta, Event, Finish, Intent, OutcomeResult, Provenance, ProvenanceKind, RevisionStarted,
+    class_name,
+};
+pub use keys::{Keys, WrappedKey};
+pub use lease::{Holder, Lease};
+pub use log::Log;
+pub use seal::{DataKey, holds_secret, open_tree, seal_tree};
+pub use state::{PendingOp, Revision, State, Tracked};
+pub use verify::{Problem, Report, verify};
+pub use writer::Writer;

@@ -1,0 +1,108 @@
+//! State materialized at one position: a cache, so that opening a stack reads little.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use plinth_provider::{Recorded, Resource};
+use serde::{Deserialize, Serialize};
+
+use crate::lines::{Builder, Flaw, Parsed, VERSION, item, item_text, items, seal_text};
+use crate::{DataKey, Lease, PendingOp, Result, Revision, State, Tracked, WrappedKey};
+
+/// How many are kept.
+pub(crate) const KEPT: usize = 3;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    version: u64,
+    stack: String,
+    seq: u64,
+    hash: String,
+    epoch: u64,
+    next_op: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lease: Option<Lease>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<WrappedKey>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    durations: BTreeMap<String, u64>,
+}
+
+const RESOURCES: &str = "resources";
+const DECLARED: &str = "declared";
+const SUPERSEDED: &str = "superseded";
+const PENDING: &str = "pending";
+const REVISIONS: &str = "revisions";
+
+/// The bytes of a checkpoint, secrets sealed.
+pub(crate) fn encode(stack: &str, state: &State, key: Option<&DataKey>) -> Result<Bytes> {
+    let mut builder = Builder::new(&Header {
+        version: VERSION,
+        stack: stack.to_owned(),
+        seq: state.seq,
+        hash: state.hash.clone(),
+        epoch: state.epoch,
+        next_op: state.next_op,
+        lease: state.lease.clone(),
+        key: state.key.clone(),
+        durations: state.durations.clone(),
+    })?;
+    section(&mut builder, REVISIONS, &state.revisions, key)?;
+    section(&mut builder, PENDING, state.pending.values(), key)?;
+    section(&mut builder, SUPERSEDED, &state.superseded, key)?;
+    section(&mut builder, RESOURCES, state.resources.values(), key)?;
+    section(&mut builder, DECLARED, state.declared.values(), key)?;
+    Ok(builder.finish().0.into())
+}
+
+fn section<T: Serialize>(
+    builder: &mut Builder,
+    name: &str,
+    items: impl IntoIterator<Item = T>,
+    key: Option<&DataKey>,
+) -> Result<()> {
+    builder.section(name);
+    for item in items {
+        builder.item(&seal_text(&item_text(&item)?, key)?);
+    }
+    Ok(())
+}
+
+/// The wrapped data key that a checkpoint holds: what its secrets open with.
+pub(crate) fn wrapped_key(bytes: &[u8]) -> Result<Option<WrappedKey>, Flaw> {
+    Ok(Parsed::new(bytes)?.header::<Header>()?.key)
+}
+
+/// Reads a checkpoint.
+pub(crate) fn decode(bytes: &[u8], stack: &str, key: Option<&DataKey>) -> Result<State, Flaw> {
+    let parsed = Parsed::new(bytes)?;
+    let header: Header = parsed.header()?;
+    if header.stack != stack {
+        return Err(Flaw::Damage(format!("it belongs to the stack `{}`", header.stack)));
+    }
+    let resources: Vec<Tracked> = items(parsed.section(RESOURCES), key)?;
+    let declared: Vec<Resource> = items(parsed.section(DECLARED), key)?;
+    let pending: Vec<PendingOp> = items(parsed.section(PENDING), key)?;
+    let superseded: Vec<Recorded> = items(parsed.section(SUPERSEDED), key)?;
+    let revisions: Vec<Revision> =
+        parsed.section(REVISIONS).iter().map(|line| item(line, key)).collect::<Result<_, _>>()?;
+    Ok(State {
+        seq: header.seq,
+        hash: header.hash,
+        epoch: header.epoch,
+        lease: header.lease,
+        key: header.key,
+        resources: resources
+            .into_iter()
+            .map(|tracked| (tracked.recorded.urn.clone(), Arc::new(tracked)))
+            .collect(),
+        superseded: superseded.into_iter().map(Arc::new).collect(),
+        pending: pending.into_iter().map(|op| (op.intent.op, Arc::new(op))).collect(),
+        declared: declared.into_iter().map(|resource| (resource.urn.clone(), Arc::new(resource))).collect(),
+        revisions: revisions.into_iter().map(Arc::new).collect(),
+        durations: header.durations,
+        next_op: header.next_op,
+    })
+}

@@ -1,0 +1,179 @@
+//! One numbered entry of the log, and its bytes.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::lines::{Builder, Flaw, Parsed, VERSION, item, item_text, items, may_need_sealing, seal_text};
+use crate::seal::check_sealable;
+use crate::{DataKey, Event, Keys, Result};
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Format version.
+    pub version: u64,
+    /// Its position; the first is 1.
+    pub seq: u64,
+    /// Hash of the previous entry's bytes; empty in the first.
+    pub prev: String,
+    /// The epoch under which it was appended.
+    pub epoch: u64,
+    /// Who appended it: one id per writer.
+    pub writer: Uuid,
+    /// When.
+    pub time: jiff::Timestamp,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// Hash of its bytes; not part of them.
+    pub hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Header {
+    pub version: u64,
+    pub seq: u64,
+    pub prev: String,
+    pub epoch: u64,
+    pub writer: Uuid,
+    pub time: jiff::Timestamp,
+}
+
+const EVENTS: &str = "events";
+
+/// The data key and what opens it.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyRing {
+    pub keys: Keys,
+    pub data_key: Option<DataKey>,
+}
+
+impl KeyRing {
+    /// A new data key and the event that installs it.
+    async fn make(&self) -> Result<(DataKey, Event)> {
+        let keys = self.keys.clone();
+        let (data_key, key) = blocking(move || keys.generate()).await?;
+        Ok((data_key, Event::KeyInstalled { key }))
+    }
+
+    /// Takes over a data key found in the log.
+    pub async fn install(&mut self, key: &crate::WrappedKey) -> Result<()> {
+        let (keys, key) = (self.keys.clone(), key.clone());
+        self.data_key = Some(blocking(move || keys.open(&key)).await?);
+        Ok(())
+    }
+}
+
+/// Runs what would hold up an async task on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| crate::Error::Closed { why: format!("a background thread failed: {error}") })?
+}
+
+/// Where an entry goes and who appends it.
+pub(crate) struct Place<'a> {
+    pub seq: u64,
+    pub prev: &'a str,
+    pub epoch: u64,
+    pub writer: Uuid,
+}
+
+/// An entry's bytes beside the entry itself.
+pub(crate) struct Encoded {
+    pub entry: Entry,
+    pub bytes: bytes::Bytes,
+    /// The data key that this entry installs, once it is durable.
+    pub installs: Option<DataKey>,
+}
+
+/// Checks one caller's events by themselves, so that what cannot be recorded fails that call alone.
+pub(crate) fn texts(events: &[Event]) -> Result<Vec<String>> {
+    let text = |event: &Event| {
+        let text = item_text(event)?;
+        if may_need_sealing(&text) {
+            let tree: serde_json::Value = serde_json::from_str(&text)
+                .map_err(|error| crate::Error::Unrecordable { why: error.to_string() })?;
+            check_sealable(&tree)?;
+        }
+        Ok(text)
+    };
+    events.iter().map(text).collect()
+}
+
+/// The bytes of an entry, secrets sealed; the data key is made when this is the first secret.
+/// `texts` are the events' JSON, in the clear.
+pub(crate) async fn encode(
+    place: Place<'_>,
+    mut events: Vec<Event>,
+    texts: &[String],
+    ring: &KeyRing,
+) -> Result<Encoded> {
+    let secret = |text: &String| {
+        may_need_sealing(text)
+            && serde_json::from_str(text).is_ok_and(|tree: serde_json::Value| crate::holds_secret(&tree))
+    };
+    let needed = ring.data_key.is_none() && texts.iter().any(secret);
+    let made = if needed { Some(ring.make().await?) } else { None };
+    let header = Header {
+        version: VERSION,
+        seq: place.seq,
+        prev: place.prev.to_owned(),
+        epoch: place.epoch,
+        writer: place.writer,
+        time: jiff::Timestamp::now(),
+    };
+    let mut builder = Builder::new(&header)?;
+    builder.section(EVENTS);
+    let mut installs = None;
+    if let Some((data_key, event)) = made {
+        builder.item(&item_text(&event)?);
+        events.insert(0, event);
+        installs = Some(data_key);
+    }
+    let key = installs.as_ref().or(ring.data_key.as_ref());
+    for text in texts {
+        builder.item(&seal_text(text, key)?);
+    }
+    let (bytes, hash) = builder.finish();
+    let Header { version, seq, prev, epoch, writer, time } = header;
+    let entry = Entry { version, seq, prev, epoch, writer, time, events, hash };
+    Ok(Encoded { entry, bytes: bytes.into(), installs })
+}
+
+/// What stands at the head of an entry, without its events; and its hash.
+pub(crate) fn decode_header(bytes: &[u8]) -> Result<(Header, String), Flaw> {
+    let parsed = Parsed::new(bytes)?;
+    Ok((parsed.header()?, parsed.hash))
+}
+
+/// Reads an entry whose secrets the ring's data key opens, or a key that the entry itself installs.
+pub(crate) async fn decode(bytes: bytes::Bytes, ring: &mut KeyRing) -> Result<Result<Entry, Flaw>> {
+    let key_of = |bytes: &[u8]| -> Result<Option<crate::WrappedKey>, Flaw> {
+        let parsed = Parsed::new(bytes)?;
+        let installs = parsed.section(EVENTS).iter().find(|line| line.contains("\"type\":\"keyInstalled\""));
+        let Some(line) = installs else { return Ok(None) };
+        match item::<Event>(line, None) {
+            Ok(Event::KeyInstalled { key }) => Ok(Some(key)),
+            // Some text that merely looks like it.
+            _ => Ok(None),
+        }
+    };
+    match key_of(&bytes) {
+        Ok(Some(key)) => ring.install(&key).await?,
+        Ok(None) => {}
+        Err(flaw) => return Ok(Err(flaw)),
+    }
+    let data_key = ring.data_key.clone();
+    let read = move || decode_with(&bytes, data_key.as_ref());
+    Ok(read())
+}
+
+/// Reads an entry with a data key that is known already.
+pub(crate) fn decode_with(bytes: &[u8], key: Option<&DataKey>) -> Result<Entry, Flaw> {
+    let parsed = Parsed::new(bytes)?;
+    let Header { version, seq, prev, epoch, writer, time } = parsed.header()?;
+    let events = items(parsed.section(EVENTS), key)?;
+    Ok(Entry { version, seq, prev, epoch, writer, time, events, hash: parsed.hash })
+}

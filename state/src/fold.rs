@@ -1,0 +1,209 @@
+//! The fold from entries to state. Pure and total: any sequence of entries gives a state.
+
+use std::sync::Arc;
+
+use plinth_provider::{Recorded, Urn};
+
+use crate::state::duration_key;
+use crate::{
+    Action, Entry, Event, Finish, Intent, Lease, OutcomeResult, PendingOp, ProvenanceKind, Revision,
+    RevisionStarted, State, Tracked,
+};
+
+impl State {
+    /// Takes an entry in. It must be the one after [`State::seq`]; [`Log`](crate::Log) sees to that.
+    pub fn apply(&mut self, entry: Entry) {
+        let Entry { seq, epoch, time, events, hash, .. } = entry;
+        self.seq = seq;
+        self.hash = hash;
+        self.epoch = self.epoch.max(epoch);
+        for event in events {
+            self.apply_event(event, seq, time);
+        }
+    }
+
+    pub(crate) fn apply_event(&mut self, event: Event, seq: u64, time: jiff::Timestamp) {
+        match event {
+            Event::LeaseAcquired { epoch, holder, expires } => {
+                self.epoch = self.epoch.max(epoch);
+                self.lease = Some(Lease { epoch, holder, acquired: time, expires });
+            }
+            Event::LeaseRenewed { expires } => {
+                if let Some(lease) = &mut self.lease {
+                    lease.expires = expires;
+                }
+            }
+            Event::LeaseReleased => self.lease = None,
+            Event::LeaseBroken { epoch, .. } => {
+                self.epoch = self.epoch.max(epoch);
+                self.lease = None;
+            }
+            Event::KeyInstalled { key } => self.key = Some(key),
+            Event::RevisionStarted(started) => self.start_revision(*started, seq, time),
+            Event::RevisionFinished { revision, result, counts } => {
+                self.change_revision(revision, |revision| {
+                    revision.finished = Some(time);
+                    revision.result = Some(result);
+                    revision.counts = counts;
+                });
+            }
+            Event::Intent(intent) => {
+                self.next_op = self.next_op.max(intent.op.saturating_add(1));
+                self.pending.insert(intent.op, Arc::new(PendingOp { intent: *intent, handle: None }));
+            }
+            Event::Started { op, handle } => {
+                if let Some(pending) = self.pending.get_mut(&op) {
+                    Arc::make_mut(pending).handle = Some(handle);
+                }
+            }
+            Event::Outcome { op, result, duration_ms } => {
+                let intent = self.pending.remove(&op).map(|pending| match Arc::try_unwrap(pending) {
+                    Ok(pending) => pending.intent,
+                    Err(shared) => shared.intent.clone(),
+                });
+                self.conclude(intent, result, duration_ms, time);
+            }
+            Event::Recorded { recorded } => self.record(*recorded, false, 0, time),
+            Event::Forgot { urn, id } => self.forget(&urn, id.as_deref(), false),
+            Event::Moved { from, to } => self.rename(&from, &to),
+            Event::Refreshed { urn, outputs } => {
+                if let Some(tracked) = self.resources.get_mut(&urn) {
+                    let tracked = Arc::make_mut(tracked);
+                    tracked.recorded.outputs = outputs;
+                    tracked.updated_at = time;
+                }
+            }
+        }
+    }
+
+    fn start_revision(&mut self, started: RevisionStarted, seq: u64, time: jiff::Timestamp) {
+        let RevisionStarted { revision: number, command, declared, settings, provenance, stack_file_digest } =
+            started;
+        for urn in declared.removed {
+            self.declared.remove(&urn);
+        }
+        for resource in declared.set {
+            self.declared.insert(resource.urn.clone(), Arc::new(resource));
+        }
+        let promotion = match &provenance {
+            Some(from) if from.kind == ProvenanceKind::Promotion => Some(number),
+            Some(from) if from.kind == ProvenanceKind::Rollback => {
+                self.revision(from.revision).and_then(|revision| revision.promotion)
+            }
+            _ => self.revisions.last().and_then(|last| last.promotion),
+        };
+        // A run that was killed never said how its revision ended; the next one says it for it.
+        if let Some(last) = self.revisions.last_mut().filter(|last| last.result.is_none()) {
+            Arc::make_mut(last).result = Some(Finish::Interrupted);
+        }
+        let revision = Arc::new(Revision {
+            number,
+            command,
+            seq,
+            started: time,
+            finished: None,
+            result: None,
+            counts: Default::default(),
+            provenance,
+            settings,
+            stack_file_digest,
+            promotion,
+        });
+        match self.revisions.binary_search_by_key(&number, |revision| revision.number) {
+            Ok(at) => self.revisions[at] = revision,
+            Err(at) => self.revisions.insert(at, revision),
+        }
+    }
+
+    fn change_revision(&mut self, number: u64, change: impl FnOnce(&mut Revision)) {
+        if let Ok(at) = self.revisions.binary_search_by_key(&number, |revision| revision.number) {
+            change(Arc::make_mut(&mut self.revisions[at]));
+        }
+    }
+
+    fn conclude(
+        &mut self,
+        intent: Option<Intent>,
+        result: OutcomeResult,
+        duration_ms: u64,
+        time: jiff::Timestamp,
+    ) {
+        if let (Some(intent), OutcomeResult::Succeeded { .. } | OutcomeResult::Deleted) = (&intent, &result) {
+            self.learn(&intent.urn, intent.action, duration_ms);
+        }
+        let replaces =
+            intent.as_ref().is_some_and(|intent| intent.replaces && intent.action == Action::Create);
+        match result {
+            OutcomeResult::Succeeded { recorded }
+            | OutcomeResult::Failed { recorded: Some(recorded), .. } => {
+                self.record(*recorded, replaces, duration_ms, time);
+            }
+            OutcomeResult::Deleted => {
+                if let Some(intent) = intent {
+                    self.forget(&intent.urn, intent.id.as_deref(), intent.replaces);
+                }
+            }
+            OutcomeResult::Failed { recorded: None, .. } | OutcomeResult::NotHappened => {}
+        }
+    }
+
+    fn learn(&mut self, urn: &Urn, action: Action, duration_ms: u64) {
+        let average = self.durations.entry(duration_key(urn.kind(), action)).or_insert(duration_ms);
+        *average = average.saturating_mul(3).saturating_add(duration_ms) / 4;
+    }
+
+    fn record(&mut self, recorded: Recorded, replaces: bool, duration_ms: u64, time: jiff::Timestamp) {
+        let before = self.resources.get(&recorded.urn);
+        let created_revision = match before {
+            Some(before) if before.id == recorded.id => before.created_revision,
+            _ => self.revisions.last().map_or(0, |revision| revision.number),
+        };
+        if let Some(before) = before.filter(|before| replaces && before.id != recorded.id) {
+            self.superseded.push(Arc::new(before.recorded.clone()));
+        }
+        let urn = recorded.urn.clone();
+        let tracked = Tracked { recorded, created_revision, updated_at: time, duration_ms };
+        self.resources.insert(urn, Arc::new(tracked));
+    }
+
+    /// Drops one instance: the present one, unless the id or `superseded` says that it is an old one.
+    fn forget(&mut self, urn: &Urn, id: Option<&str>, superseded: bool) {
+        let present = self.resources.get(urn).is_some_and(|present| id.is_none_or(|id| id == present.id));
+        if present && !superseded {
+            self.resources.remove(urn);
+            return;
+        }
+        let old = |old: &Arc<Recorded>| old.urn == *urn && id.is_none_or(|id| id == old.id);
+        if let Some(at) = self.superseded.iter().position(old) {
+            self.superseded.remove(at);
+        }
+    }
+
+    fn rename(&mut self, from: &Urn, to: &Urn) {
+        if from == to {
+            return;
+        }
+        if let Some(mut tracked) = self.resources.remove(from) {
+            Arc::make_mut(&mut tracked).recorded.urn = to.clone();
+            self.resources.insert(to.clone(), tracked);
+        }
+        if let Some(mut declared) = self.declared.remove(from) {
+            Arc::make_mut(&mut declared).urn = to.clone();
+            self.declared.insert(to.clone(), declared);
+        }
+        for old in &mut self.superseded {
+            if old.urn == *from {
+                Arc::make_mut(old).urn = to.clone();
+            }
+        }
+        let follow = |dependencies: &mut Vec<Urn>| {
+            dependencies.iter_mut().filter(|urn| *urn == from).for_each(|urn| *urn = to.clone());
+        };
+        for tracked in self.resources.values_mut().filter(|tracked| tracked.dependencies.contains(from)) {
+            follow(&mut Arc::make_mut(tracked).recorded.dependencies);
+        }
+        for old in self.superseded.iter_mut().filter(|old| old.dependencies.contains(from)) {
+            follow(&mut Arc::make_mut(old).dependencies);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The right to append, and who holds it.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// Who holds a lease.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holder {
+    /// The machine's name.
+    pub host: String,
+    /// The process.
+    pub pid: u32,
+    /// The person, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// What it runs.
+    pub command: String,
+    /// What tells this process from another of the same number: boot, process namespace, start time.
+    /// Empty when the system does not say; nobody then takes it for dead before its lease has expired.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub process: String,
+}
+
+impl Holder {
+    /// This process.
+    pub fn current(user: Option<String>, command: impl Into<String>) -> Self {
+        let pid = std::process::id();
+        Self {
+            host: read("/proc/sys/kernel/hostname").unwrap_or_else(|| "unknown host".to_owned()),
+            pid,
+            user,
+            command: command.into(),
+            process: process(pid).unwrap_or_default(),
+        }
+    }
+
+    /// Whether it is certain that the process is gone: it ran on this very system and is not there any more.
+    pub fn is_dead(&self) -> bool {
+        let Some((system, _)) = self.process.rsplit_once('/') else { return false };
+        let Some(own) = process(std::process::id()) else { return false };
+        let same_system = own.rsplit_once('/').is_some_and(|(mine, _)| mine == system);
+        let same_host = read("/proc/sys/kernel/hostname").is_some_and(|host| host == self.host);
+        same_system && same_host && process(self.pid).as_deref() != Some(self.process.as_str())
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        write!(f, "{} (process {}, `{}`)", self.host, self.pid, self.command)
+    }
+}
+
+/// A lease as the log has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Its epoch.
+    pub epoch: u64,
+    /// Who holds it.
+    pub holder: Holder,
+    /// Since when.
+    pub acquired: jiff::Timestamp,
+    /// When it may be taken over.
+    pub expires: jiff::Timestamp,
+}
+
+impl Lease {
+    /// Whether another run may take it now.
+    pub fn may_be_taken(&self, now: jiff::Timestamp) -> bool {
+        now >= self.expires || self.holder.is_dead()
+    }
+}
+
+impl fmt::Display for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} since {:.0}, until {:.0} unless renewed", self.holder, self.acquired, self.expires)
+    }
+}
+
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    Some(std::fs::read_to_string(path).ok()?.trim().to_owned())
+}
+
+/// `<boot>/<process namespace>/<start time>` of a process that lives; `None` when it does not or cannot be told.
+fn process(pid: u32) -> Option<String> {
+    let boot = read("/proc/sys/kernel/random/boot_id")?;
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    let stat = read(format!("/proc/{pid}/stat"))?;
+    // The command's name stands in parentheses and may hold anything; the fields after it are plain.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ');
+    let run_state = fields.next()?;
+    if matches!(run_state, "Z" | "X") {
+        return None;
+    }
+    let start = fields.nth(18)?;
+    Some(format!("{boot}/{}/{start}", namespace.display()))
+}

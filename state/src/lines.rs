@@ -1,0 +1,271 @@
+//! How entries and checkpoints stand on disk: one JSON object, laid out by lines, that ends with its own checksum.
+//!
+//! The first line holds the plain fields; every section is a list with one item per line. A person reads it, `jq` reads
+//! it, and we check and take it apart by lines, so that a flaw is found before anything is parsed and large objects
+//! are parsed on every core.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use crate::{DataKey, Error, Result, open_tree, seal_tree};
+
+/// The newest format version that is written and understood.
+pub(crate) const VERSION: u64 = 1;
+
+const TRAILER: &str = "\"checksum\":\"sha256:";
+const TRAILER_LEN: usize = TRAILER.len() + 64 + "\"}\n".len();
+
+/// How a hash is spelled.
+fn spell(hash: &[u8]) -> String {
+    format!("sha256:{}", hex(hash))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+/// Whether an item's text may hold a secret or the mark of a sealed one; decided by a cheap search.
+pub(crate) fn may_need_sealing(text: &str) -> bool {
+    text.contains("\"$se")
+}
+
+/// Text of an item with its secrets sealed.
+pub(crate) fn seal_text<'a>(text: &'a str, key: Option<&DataKey>) -> Result<Cow<'a, str>> {
+    if !may_need_sealing(text) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let malformed = |error: serde_json::Error| Error::Unrecordable { why: error.to_string() };
+    let mut tree: Json = serde_json::from_str(text).map_err(malformed)?;
+    let Some(key) = key else {
+        return if crate::holds_secret(&tree) {
+            Err(Error::Unrecordable {
+                why: "it holds a secret and there is no key to seal it with".to_owned(),
+            })
+        } else {
+            Ok(Cow::Borrowed(text))
+        };
+    };
+    seal_tree(key, &mut tree)?;
+    Ok(Cow::Owned(serde_json::to_string(&tree).map_err(malformed)?))
+}
+
+/// Builds such an object.
+pub(crate) struct Builder {
+    text: String,
+    items: usize,
+    open: bool,
+}
+
+impl Builder {
+    /// Begins with the plain fields.
+    pub fn new(header: &impl Serialize) -> Result<Self> {
+        let mut text = item_text(header)?;
+        if text.pop() != Some('}') {
+            return Err(Error::Unrecordable { why: "the header is not an object".to_owned() });
+        }
+        Ok(Self { text, items: 0, open: false })
+    }
+
+    fn close(&mut self) {
+        if self.open {
+            self.text.push_str("\n]");
+        }
+        self.open = false;
+    }
+
+    /// Begins a list.
+    pub fn section(&mut self, name: &str) {
+        self.close();
+        self.text.push_str(",\n\"");
+        self.text.push_str(name);
+        self.text.push_str("\":[");
+        self.open = true;
+        self.items = 0;
+    }
+
+    /// Adds an item to the list, already as text and sealed.
+    pub fn item(&mut self, text: &str) {
+        self.text.push_str(if self.items == 0 { "\n" } else { ",\n" });
+        self.text.push_str(text);
+        self.items += 1;
+    }
+
+    /// The bytes, and the hash of all of them.
+    pub fn finish(mut self) -> (Vec<u8>, String) {
+        self.close();
+        self.text.push_str(",\n");
+        let mut hasher = Sha256::new();
+        hasher.update(&self.text);
+        let at = self.text.len();
+        let checksum = spell(&hasher.clone().finalize());
+        self.text.push_str("\"checksum\":\"");
+        self.text.push_str(&checksum);
+        self.text.push_str("\"}\n");
+        hasher.update(&self.text.as_bytes()[at..]);
+        let hash = spell(&hasher.finalize());
+        (self.text.into_bytes(), hash)
+    }
+}
+
+/// JSON text of an item, secrets in the clear: for [`seal_text`] and nothing else.
+pub(crate) fn item_text(item: &impl Serialize) -> Result<String> {
+    serde_json::to_string(item).map_err(|error| Error::Unrecordable { why: error.to_string() })
+}
+
+/// What is wrong with an object's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Written by a newer Plinth.
+    Newer(u64),
+    /// Anything else, in words.
+    Damage(String),
+}
+
+impl Flaw {
+    fn damage(what: impl Into<String>) -> Self {
+        Self::Damage(what.into())
+    }
+
+    /// The error of an entry.
+    pub fn into_error(self, seq: u64, file: &str) -> Error {
+        match self {
+            Self::Newer(version) => {
+                Error::NewerVersion { file: file.to_owned(), version, supported: VERSION }
+            }
+            Self::Damage(what) => Error::Damaged { seq, file: file.to_owned(), what },
+        }
+    }
+}
+
+/// An object taken apart.
+#[derive(Debug)]
+pub(crate) struct Parsed<'a> {
+    header: String,
+    sections: Vec<(&'a str, Vec<&'a str>)>,
+    /// Hash of all bytes.
+    pub hash: String,
+}
+
+impl<'a> Parsed<'a> {
+    /// Checks version and checksum and takes the bytes apart.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Flaw> {
+        match Self::checked(bytes) {
+            Err(flaw) => Err(newer_version(bytes).map_or(flaw, Flaw::Newer)),
+            ok => ok,
+        }
+    }
+
+    fn checked(bytes: &'a [u8]) -> Result<Self, Flaw> {
+        if bytes.is_empty() {
+            return Err(Flaw::damage("it is empty"));
+        }
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| Flaw::damage(format!("it is not text from byte {} on", error.valid_up_to())))?;
+        let cut = "it ends too early or with other than its checksum";
+        let at = text.len().checked_sub(TRAILER_LEN).ok_or_else(|| Flaw::damage(cut))?;
+        let (body, trailer) = text.split_at_checked(at).ok_or_else(|| Flaw::damage(cut))?;
+        let said = trailer
+            .strip_prefix(TRAILER)
+            .and_then(|rest| rest.strip_suffix("\"}\n"))
+            .ok_or_else(|| Flaw::damage(cut))?;
+        let mut hasher = Sha256::new();
+        hasher.update(body);
+        if hex(&hasher.clone().finalize()) != said {
+            return Err(Flaw::damage("its content does not match its checksum"));
+        }
+        hasher.update(trailer);
+        let hash = spell(&hasher.finalize());
+
+        let mut lines = body.lines();
+        let first = lines.next().and_then(|line| line.strip_suffix(','));
+        let header =
+            format!("{}}}", first.ok_or_else(|| Flaw::damage("its first line is not that of a record"))?);
+        let version = serde_json::from_str::<Version>(&header)
+            .map_err(|error| Flaw::damage(format!("its first line: {error}")))?
+            .version;
+        if version > VERSION {
+            return Err(Flaw::Newer(version));
+        }
+        let mut sections: Vec<(&str, Vec<&str>)> = Vec::new();
+        for line in lines {
+            if let Some(name) = line.strip_prefix('"').and_then(|line| line.strip_suffix("\":[")) {
+                sections.push((name, Vec::new()));
+            } else if !matches!(line, "]" | "],") {
+                let (_, items) =
+                    sections.last_mut().ok_or_else(|| Flaw::damage("it has a line outside of any list"))?;
+                items.push(line.strip_suffix(',').unwrap_or(line));
+            }
+        }
+        Ok(Self { header, sections, hash })
+    }
+
+    /// The plain fields.
+    pub fn header<T: DeserializeOwned>(&self) -> Result<T, Flaw> {
+        serde_json::from_str(&self.header).map_err(|error| Flaw::damage(format!("its first line: {error}")))
+    }
+
+    /// The lines of a list; none when it has no such list.
+    pub fn section(&self, name: &str) -> &[&'a str] {
+        self.sections.iter().find(|(found, _)| *found == name).map_or(&[], |(_, lines)| lines)
+    }
+}
+
+/// Reads one item, its secrets opened.
+pub(crate) fn item<T: DeserializeOwned>(line: &str, key: Option<&DataKey>) -> Result<T, Flaw> {
+    let malformed = |error: serde_json::Error| Flaw::damage(format!("an item cannot be read: {error}"));
+    if !line.contains("\"$sealed\"") {
+        return serde_json::from_str(line).map_err(malformed);
+    }
+    let key =
+        key.ok_or_else(|| Flaw::damage("it holds a sealed secret, yet no key was installed before it"))?;
+    let mut tree: Json = serde_json::from_str(line).map_err(malformed)?;
+    open_tree(key, &mut tree).map_err(|error| Flaw::damage(error.to_string()))?;
+    serde_json::from_value(tree).map_err(malformed)
+}
+
+/// Reads many items, on every core when that pays.
+pub(crate) fn items<T: DeserializeOwned + Send>(
+    lines: &[&str],
+    key: Option<&DataKey>,
+) -> Result<Vec<T>, Flaw> {
+    const WORTH_A_THREAD: usize = 512;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = lines.len().div_ceil(cores).max(WORTH_A_THREAD);
+    if lines.len() <= share {
+        return lines.iter().map(|line| item(line, key)).collect();
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = lines
+            .chunks(share)
+            .map(|part| {
+                scope.spawn(move || part.iter().map(|line| item(line, key)).collect::<Result<Vec<T>, _>>())
+            })
+            .collect();
+        let mut all = Vec::with_capacity(lines.len());
+        for part in parts {
+            let part = part.join().map_err(|_| Flaw::damage("an item cannot be read"))?;
+            all.append(&mut part?);
+        }
+        Ok(all)
+    })
+}
+
+#[derive(serde::Deserialize)]
+struct Version {
+    version: u64,
+}
+
+/// The version that bytes of another layout claim to have, if it is newer than ours.
+fn newer_version(bytes: &[u8]) -> Option<u64> {
+    let Version { version } = serde_json::from_slice(bytes).ok()?;
+    (version > VERSION).then_some(version)
+}

@@ -1,0 +1,149 @@
+//! State, materialized: what folding the log gives.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use plinth_provider::{Recorded, Resource, Urn};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::{Action, Delta, Finish, Intent, Lease, Provenance, WrappedKey};
+
+/// What is recorded of a stack at one position of its log. Cloning shares the resources.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    /// The position: the number of the last entry; 0 when there is none.
+    pub seq: u64,
+    /// Hash of the last entry's bytes; empty when there is none.
+    pub hash: String,
+    /// The newest lease's epoch.
+    pub epoch: u64,
+    /// Who holds the lease, if somebody does.
+    pub lease: Option<Lease>,
+    /// The wrapped data key, once a secret was recorded.
+    pub key: Option<WrappedKey>,
+    /// What exists.
+    pub resources: BTreeMap<Urn, Arc<Tracked>>,
+    /// Old instances of replaced resources that are still to be deleted.
+    pub superseded: Vec<Arc<Recorded>>,
+    /// Intents without an outcome, by number.
+    pub pending: BTreeMap<u64, Arc<PendingOp>>,
+    /// The desired graph of the newest revision.
+    pub declared: BTreeMap<Urn, Arc<Resource>>,
+    /// Every revision, oldest first.
+    pub revisions: Vec<Arc<Revision>>,
+    /// Moving average of durations in milliseconds, by `<kind> <action>`.
+    pub durations: BTreeMap<String, u64>,
+    /// The number that the next intent gets.
+    pub next_op: u64,
+}
+
+/// A resource that exists; dereferences to what is recorded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tracked {
+    /// What is recorded.
+    pub recorded: Recorded,
+    /// The revision that created it; 0 when none did.
+    pub created_revision: u64,
+    /// When it was last written.
+    pub updated_at: jiff::Timestamp,
+    /// How long the last operation on it took.
+    pub duration_ms: u64,
+}
+
+impl Deref for Tracked {
+    type Target = Recorded;
+
+    fn deref(&self) -> &Recorded {
+        &self.recorded
+    }
+}
+
+/// An intent without an outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PendingOp {
+    /// What was about to be done.
+    pub intent: Intent,
+    /// The long operation, if one was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<String>,
+}
+
+/// One apply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// Its number.
+    pub number: u64,
+    /// What was run.
+    pub command: String,
+    /// The entry that began it.
+    pub seq: u64,
+    /// When it began.
+    pub started: jiff::Timestamp,
+    /// When it ended; absent while it runs or when it never got to say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<jiff::Timestamp>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Finish>,
+    /// Steps by what they did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
+    /// Where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+    /// The promotable settings that it proves.
+    #[serde(default, skip_serializing_if = "Json::is_null")]
+    pub settings: Json,
+    /// Digest of the stack file.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stack_file_digest: String,
+    /// The revision whose promotion is in force from this one on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<u64>,
+}
+
+impl State {
+    /// The number that the next revision gets.
+    pub fn next_revision(&self) -> u64 {
+        self.revisions.last().map_or(1, |revision| revision.number + 1)
+    }
+
+    /// A revision by its number.
+    pub fn revision(&self, number: u64) -> Option<&Arc<Revision>> {
+        let at = self.revisions.binary_search_by_key(&number, |revision| revision.number).ok()?;
+        self.revisions.get(at)
+    }
+
+    /// The promotion in force: what lies over the stack's own file.
+    pub fn promotion(&self) -> Option<&Provenance> {
+        let number = self.revisions.last()?.promotion?;
+        self.revision(number)?.provenance.as_ref()
+    }
+
+    /// How the given desired graph differs from the newest revision's.
+    pub fn delta<'a>(&self, desired: impl IntoIterator<Item = &'a Resource>) -> Delta {
+        let mut set = Vec::new();
+        let mut kept = std::collections::BTreeSet::new();
+        for resource in desired {
+            if self.declared.get(&resource.urn).is_none_or(|declared| **declared != *resource) {
+                set.push(resource.clone());
+            }
+            kept.insert(&resource.urn);
+        }
+        let removed = self.declared.keys().filter(|urn| !kept.contains(urn)).cloned().collect();
+        Delta { set, removed }
+    }
+
+    /// How long an action on a kind usually takes, in milliseconds, if it was ever seen.
+    pub fn usual_duration(&self, kind: &str, action: Action) -> Option<u64> {
+        self.durations.get(&duration_key(kind, action)).copied()
+    }
+}
+
+pub(crate) fn duration_key(kind: &str, action: Action) -> String {
+    format!("{kind} {}", action.as_str())
+}

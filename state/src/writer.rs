@@ -1,0 +1,321 @@
+//! The holder of the lease: appends with group commit, renews, stops when it is fenced.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::append::{Landed, create};
+use crate::entry::{KeyRing, Place, blocking, decode, decode_header, encode, texts};
+use crate::{Entry, Error, Event, Log, Result, State, checkpoint};
+
+/// A checkpoint is worth its writing when this many entries or bytes lie after the last one.
+const CHECKPOINT_EVERY: (u64, u64) = (50, 4 << 20);
+/// An entry takes no further call's events once it holds this many bytes.
+const ENTRY_BYTES: usize = 4 << 20;
+
+/// Holds the lease of a stack and appends to its log.
+///
+/// Dropping it without [`Writer::release`] is what a crash is: the lease stays until it expires.
+#[derive(Debug)]
+pub struct Writer {
+    requests: mpsc::UnboundedSender<Request>,
+    shared: Arc<Shared>,
+    log: Log,
+    epoch: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: RwLock<Arc<State>>,
+    next_op: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Request {
+    Append(Append),
+    Release(oneshot::Sender<Result<()>>),
+}
+
+#[derive(Debug)]
+struct Append {
+    events: Vec<Event>,
+    texts: Vec<String>,
+    done: oneshot::Sender<Result<()>>,
+}
+
+impl Writer {
+    pub(crate) fn start(log: Log, state: State, id: Uuid, epoch: u64, ttl: Duration) -> Self {
+        let shared = Arc::new(Shared {
+            next_op: AtomicU64::new(state.next_op.max(1)),
+            state: RwLock::new(Arc::new(state)),
+        });
+        let (requests, queue) = mpsc::unbounded_channel();
+        let every = ttl / 3;
+        let appender = Appender {
+            ring: log.ring(),
+            log: log.clone(),
+            shared: Arc::clone(&shared),
+            id,
+            epoch,
+            ttl,
+            every,
+            renew: Instant::now() + every,
+        };
+        tokio::spawn(appender.run(queue));
+        Self { requests, shared, log, epoch }
+    }
+
+    /// Appends events; returns once they are durable. Calls made while an append is under way share the next entry;
+    /// events of one call stay together and in order.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when another run has taken over: stop at once. On any other error the events may or may not be
+    /// in the log.
+    pub async fn append(&self, events: Vec<Event>) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let texts = texts(&events)?;
+        let (done, outcome) = oneshot::channel();
+        self.requests.send(Request::Append(Append { events, texts, done })).map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+
+    /// State with everything that was appended so far. Cheap; do not keep it longer than needed, the next append then
+    /// has to copy.
+    pub fn state(&self) -> Arc<State> {
+        Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A number for an intent, unique in this log.
+    pub fn next_op(&self) -> u64 {
+        self.shared.next_op.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The epoch of the lease.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The log that it appends to.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Gives the lease back, after everything that was asked before. Later appends fail.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub async fn release(&self) -> Result<()> {
+        let (done, outcome) = oneshot::channel();
+        self.requests.send(Request::Release(done)).map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+}
+
+fn closed() -> Error {
+    Error::Closed { why: "its lease was released, or its runtime has ended".to_owned() }
+}
+
+/// The task that does the appends.
+struct Appender {
+    log: Log,
+    shared: Arc<Shared>,
+    ring: KeyRing,
+    id: Uuid,
+    epoch: u64,
+    ttl: Duration,
+    every: Duration,
+    renew: Instant,
+}
+
+impl Appender {
+    async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Request>) {
+        loop {
+            let first = tokio::select! {
+                biased;
+                request = queue.recv() => match request {
+                    Some(request) => Some(request),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(self.renew) => None,
+            };
+            // Whoever is about to ask for an append gets to do so.
+            tokio::task::yield_now().await;
+            let batch = Batch::gather(first, &mut queue);
+            let Batch { events, texts, waiting, release } = batch;
+            let outcome = self.commit(events, texts, release.is_some()).await;
+            for done in waiting {
+                // A caller that is gone does not want to know.
+                let _ = done.send(outcome.clone());
+            }
+            if let Some(release) = release {
+                if outcome.is_ok() {
+                    self.checkpoint_if_due().await;
+                }
+                let _ = release.send(outcome);
+                return;
+            }
+            match outcome {
+                Err(error) if error.is_fenced() => return refuse(&mut queue, &error).await,
+                Err(error) => tracing::warn!(%error, "an append to the state log failed"),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// Appends one entry: the callers' events, and the lease's own when they are due.
+    async fn commit(&mut self, mut events: Vec<Event>, mut texts: Vec<String>, release: bool) -> Result<()> {
+        let mut lease = None;
+        if release {
+            lease = Some(Event::LeaseReleased);
+        } else if Instant::now() >= self.renew {
+            // Counted from the try, not from its success: a store that is down must not be asked without a pause.
+            self.renew = Instant::now() + self.every;
+            lease = Some(Event::LeaseRenewed { expires: jiff::Timestamp::now() + self.ttl });
+        }
+        if let Some(event) = lease {
+            texts.extend(self::texts(std::slice::from_ref(&event))?);
+            events.push(event);
+        }
+        loop {
+            let state = Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner));
+            let seq = state.seq + 1;
+            let place = Place { seq, prev: &state.hash, epoch: self.epoch, writer: self.id };
+            let mut encoded = encode(place, events, &texts, &self.ring).await?;
+            // Not shared while the state changes: a shared one would have to be copied.
+            drop(state);
+            match create(self.log.backend(), &self.log.entry_key(seq), &encoded.bytes).await? {
+                Landed::Ours => {
+                    if encoded.installs.is_some() {
+                        self.ring.data_key = encoded.installs;
+                        self.log.keep(self.ring.clone());
+                    }
+                    self.take_in(encoded.entry, encoded.bytes.len());
+                    return Ok(());
+                }
+                Landed::Other(found) => {
+                    self.take_in_own(seq, found).await?;
+                    events = std::mem::take(&mut encoded.entry.events);
+                    if encoded.installs.is_some() {
+                        events.remove(0);
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_in(&self, entry: Entry, bytes: usize) {
+        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut state).apply(entry);
+        self.log.tail().bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Takes in what stands where we wanted to append: an entry of ours whose append was given up although it landed.
+    /// Anything else means that another run has taken the lease.
+    async fn take_in_own(&mut self, seq: u64, found: bytes::Bytes) -> Result<()> {
+        let damaged = |flaw: crate::lines::Flaw| flaw.into_error(seq, &self.log.entry_key(seq));
+        let (header, _) = decode_header(&found).map_err(damaged)?;
+        let length = found.len();
+        let mut ring = self.ring.clone();
+        if header.writer != self.id {
+            let by = match decode(found, &mut ring).await {
+                Ok(Ok(entry)) => entry.events.iter().find_map(|event| match event {
+                    Event::LeaseAcquired { holder, .. } | Event::LeaseBroken { by: holder, .. } => {
+                        Some(holder.to_string())
+                    }
+                    _ => None,
+                }),
+                _ => None,
+            };
+            let by = by.unwrap_or_else(|| format!("the writer {} with entry {seq}", header.writer));
+            return Err(Error::Fenced { stack: self.log.stack().to_owned(), by });
+        }
+        let state = Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner));
+        let entry = self.log.linked(seq, found, &state, &mut ring).await?;
+        drop(state);
+        self.ring = ring;
+        self.log.keep(self.ring.clone());
+        self.take_in(entry, length);
+        Ok(())
+    }
+
+    async fn checkpoint_if_due(&self) {
+        let state = Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner));
+        let tail = self.log.tail();
+        let entries = state.seq.saturating_sub(tail.checkpoint.load(Ordering::Relaxed));
+        if entries < CHECKPOINT_EVERY.0 && tail.bytes.load(Ordering::Relaxed) < CHECKPOINT_EVERY.1 {
+            return;
+        }
+        if let Err(error) = self.checkpoint(state).await {
+            // It is a cache: without it, opening reads more.
+            tracing::warn!(%error, "no checkpoint of the state was written");
+        }
+    }
+
+    async fn checkpoint(&self, state: Arc<State>) -> Result<()> {
+        let seq = state.seq;
+        let (stack, key) = (self.log.stack().to_owned(), self.ring.data_key.clone());
+        let bytes = blocking(move || checkpoint::encode(&stack, &state, key.as_ref())).await?;
+        let backend = self.log.backend();
+        backend.put(&self.log.checkpoint_key(seq), bytes).await?;
+        self.log.tail().checkpoint.store(seq, Ordering::Relaxed);
+        self.log.tail().bytes.store(0, Ordering::Relaxed);
+        let keys = backend.list(&self.log.checkpoint_folder()).await?;
+        for old in keys.iter().rev().skip(checkpoint::KEPT) {
+            backend.delete(old).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The calls that one entry answers.
+#[derive(Default)]
+struct Batch {
+    events: Vec<Event>,
+    texts: Vec<String>,
+    waiting: Vec<oneshot::Sender<Result<()>>>,
+    release: Option<oneshot::Sender<Result<()>>>,
+}
+
+impl Batch {
+    /// Everything that waits now, up to an entry's size and no further than a release.
+    fn gather(first: Option<Request>, queue: &mut mpsc::UnboundedReceiver<Request>) -> Self {
+        let mut batch = Self::default();
+        let mut bytes = 0;
+        let mut next = first.or_else(|| queue.try_recv().ok());
+        while let Some(request) = next {
+            match request {
+                Request::Append(Append { mut events, mut texts, done }) => {
+                    bytes += texts.iter().map(String::len).sum::<usize>();
+                    batch.events.append(&mut events);
+                    batch.texts.append(&mut texts);
+                    batch.waiting.push(done);
+                }
+                Request::Release(done) => {
+                    batch.release = Some(done);
+                    break;
+                }
+            }
+            if bytes >= ENTRY_BYTES {
+                break;
+            }
+            next = queue.try_recv().ok();
+        }
+        batch
+    }
+}
+
+/// Answers every later call with the error that ended the writer.
+async fn refuse(queue: &mut mpsc::UnboundedReceiver<Request>, error: &Error) {
+    while let Some(request) = queue.recv().await {
+        let done = match request {
+            Request::Append(Append { done, .. }) | Request::Release(done) => done,
+        };
+        let _ = done.send(Err(error.clone()));
+    }
+}
