@@ -1,0 +1,339 @@
+//! One apply, from opening the log to the last entry: recover, plan, ask, record the revision, execute, finish.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plinth_provider::{Providers, Resource};
+use plinth_state::{Event as LogEvent, Finish, Holder, Log, Provenance, RevisionStarted, State, Writer};
+
+use super::event::{Event, Events, StepEvent, Summary};
+use super::execute::{Execution, Interrupt, Report, execute};
+use super::facts::Facts;
+use super::graph::{Desired, GraphError};
+use super::plan::{Counts, Plan, PlanError, plan};
+use super::recover::{RecoverError, recover};
+use super::refresh::{Refresh, RefreshError, refresh};
+
+/// Everything that a run works with.
+#[derive(Clone)]
+pub struct Engine {
+    /// The stack's name.
+    pub stack: String,
+    /// Its log.
+    pub log: Log,
+    /// Who does things.
+    pub providers: Providers,
+    /// Where to tell.
+    pub events: Events,
+    /// How the user stops it.
+    pub interrupt: Interrupt,
+    /// Limits and times.
+    pub settings: Settings,
+}
+
+/// Limits and times of a run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many operations may run at once.
+    pub concurrency: usize,
+    /// How fresh facts must be.
+    pub refresh: Refresh,
+    /// How long the lease lasts without renewal.
+    pub lease_ttl: Duration,
+    /// How long to wait for another run to end.
+    pub lock_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            concurrency: 64,
+            refresh: Refresh::Auto { max_age: Duration::from_secs(15 * 60) },
+            lease_ttl: Duration::from_secs(60),
+            lock_timeout: Duration::ZERO,
+        }
+    }
+}
+
+/// What is to be applied.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The desired graph.
+    pub desired: Desired,
+    /// `apply`, `destroy`, `rollback` or `promote`.
+    pub command: String,
+    /// The promotable settings behind it.
+    pub settings: serde_json::Value,
+    /// Where it comes from, when not from the stack file alone.
+    pub provenance: Option<Provenance>,
+    /// Digest of the stack file.
+    pub stack_file_digest: String,
+}
+
+impl Target {
+    /// Builds a target from what a program declared.
+    ///
+    /// # Errors
+    /// When the declarations are not a graph.
+    pub fn new(command: &str, resources: Vec<Resource>, providers: &Providers) -> Result<Self, RunError> {
+        Ok(Self {
+            desired: Desired::build(resources, providers).map_err(RunError::Graph)?,
+            command: command.to_owned(),
+            settings: serde_json::Value::Null,
+            provenance: None,
+            stack_file_digest: String::new(),
+        })
+    }
+}
+
+/// How a run ended that did not fail outright.
+#[derive(Debug)]
+pub enum Ended {
+    /// There was nothing to do.
+    NoChanges,
+    /// The user said no.
+    Declined,
+    /// The plan was executed, perhaps with failures.
+    Executed(Box<Report>),
+}
+
+/// Why a run did not take place or stopped.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RunError {
+    /// The declarations are not a graph.
+    #[error("the stack's resources do not make a graph")]
+    Graph(Vec<GraphError>),
+    /// There is no plan.
+    #[error("the stack cannot be planned")]
+    Plan(Vec<PlanError>),
+    /// Live systems could not be read.
+    #[error("live systems could not be read")]
+    Refresh(Vec<RefreshError>),
+    /// State could not be read or written, or another run holds the lease.
+    #[error(transparent)]
+    State(#[from] plinth_state::Error),
+    /// An earlier run's operations could not be resolved.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// A saved plan no longer fits.
+    #[error("the plan is out of date: {0}")]
+    PlanMoved(String),
+}
+
+impl Engine {
+    /// Plans against what is recorded now. Takes no lease and writes nothing.
+    ///
+    /// # Errors
+    /// As [`RunError`].
+    pub async fn plan(&self, target: &Target, state: &State) -> Result<(Plan, Facts), RunError> {
+        let facts = self.facts(state).await?;
+        let mut plan = self.plan_with(target, state, &facts)?;
+        if !state.pending.is_empty() {
+            plan.notes.push(format!(
+                "an interrupted run left {} operations without an outcome; apply finds out what became of them first, \
+                 so the plan may still change",
+                state.pending.len()
+            ));
+        }
+        Ok((plan, facts))
+    }
+
+    async fn facts(&self, state: &State) -> Result<Facts, RunError> {
+        let (wanted, now) = (self.settings.refresh, jiff::Timestamp::now());
+        let cancel = &self.interrupt.stop_now;
+        refresh(state, wanted, now, &self.providers, &self.events, cancel).await.map_err(RunError::Refresh)
+    }
+
+    fn plan_with(&self, target: &Target, state: &State, facts: &Facts) -> Result<Plan, RunError> {
+        let plan = plan(&target.desired, state, facts, &self.providers).map_err(RunError::Plan)?;
+        Ok(Plan { stack: self.stack.clone(), ..plan })
+    }
+
+    /// Tells a plan, step by step, and its summary.
+    pub fn tell(&self, plan: &Plan, started: Instant) {
+        self.tell_steps(plan);
+        self.events.send(Event::Summary(Summary { counts: plan.counts(), duration: started.elapsed() }));
+    }
+
+    fn tell_steps(&self, plan: &Plan) {
+        for step in plan.changes() {
+            self.events.send(Event::Step(Box::new(StepEvent::from(step))));
+        }
+        for note in &plan.notes {
+            self.events.send(Event::Note { message: note.clone() });
+        }
+    }
+
+    /// Applies. `approve` is asked once the plan is told; `expected` is the digest of a saved plan.
+    ///
+    /// # Errors
+    /// When nothing was done, or the log stopped taking entries. Failures of steps are in the report.
+    pub async fn apply(
+        &self,
+        target: &Target,
+        state: State,
+        expected: Option<&str>,
+        approve: impl AsyncFn(&Plan) -> bool,
+    ) -> Result<Ended, RunError> {
+        let started = Instant::now();
+        let (mut writer, mut facts) = (None, None);
+        let mut state = state;
+        if !state.pending.is_empty() {
+            let held = self.acquire(state, &target.command).await?;
+            let stop_now = &self.interrupt.stop_now;
+            if let Err(error) = recover(&held, &self.providers, &self.events, stop_now).await {
+                let _ = held.release().await;
+                return Err(error.into());
+            }
+            state = (*held.state()).clone();
+            writer = Some(held);
+        }
+        let result = self.approved(target, &state, expected, &approve, &mut facts, started).await;
+        let approved = match result {
+            Ok(Some(plan)) => plan,
+            ended => {
+                self.release(writer).await;
+                return ended.map(|_| Ended::Declined);
+            }
+        };
+        if !approved.has_changes() && !approved.steps.iter().any(|step| step.adjust) {
+            self.release(writer).await;
+            self.summarize(approved.counts(), started);
+            return Ok(Ended::NoChanges);
+        }
+        let writer = match writer {
+            Some(writer) => writer,
+            None => self.acquire(state, &target.command).await?,
+        };
+        let result = self.under_lease(target, approved, facts.unwrap_or_default(), &writer, &approve, expected).await;
+        if let Ok(Ended::Executed(report)) = &result {
+            self.summarize(report.counts, started);
+        }
+        self.release(Some(writer)).await;
+        result
+    }
+
+    /// Plans, tells the plan and has it approved; `None` when the user said no.
+    async fn approved(
+        &self,
+        target: &Target,
+        state: &State,
+        expected: Option<&str>,
+        approve: &impl AsyncFn(&Plan) -> bool,
+        facts: &mut Option<Facts>,
+        _started: Instant,
+    ) -> Result<Option<Plan>, RunError> {
+        let read = self.facts(state).await?;
+        let plan = self.plan_with(target, state, &read)?;
+        check_expected(&plan, expected)?;
+        self.tell_steps(&plan);
+        *facts = Some(read);
+        if plan.has_changes() && !approve(&plan).await {
+            return Ok(None);
+        }
+        Ok(Some(plan))
+    }
+
+    async fn under_lease(
+        &self,
+        target: &Target,
+        approved: Plan,
+        facts: Facts,
+        writer: &Arc<Writer>,
+        approve: &impl AsyncFn(&Plan) -> bool,
+        expected: Option<&str>,
+    ) -> Result<Ended, RunError> {
+        let state = writer.state();
+        // Between the plan and the lease another run may have worked; what was approved must still be what happens.
+        if !state.pending.is_empty() {
+            drop(state);
+            recover(writer, &self.providers, &self.events, &self.interrupt.stop_now).await?;
+        }
+        let state = writer.state();
+        let plan = self.plan_with(target, &state, &facts)?;
+        if plan.digest() != approved.digest() {
+            check_expected(&plan, expected)?;
+            self.events.send(Event::Note { message: "another run has changed the stack meanwhile; this is the plan now".into() });
+            self.tell_steps(&plan);
+            if !approve(&plan).await {
+                return Ok(Ended::Declined);
+            }
+        }
+        let revision = state.next_revision();
+        writer.append(vec![self.revision_started(target, &state, revision)]).await?;
+        self.events.send(Event::Started {
+            command: target.command.clone(),
+            stack: self.stack.clone(),
+            revision: Some(revision),
+        });
+        let report = execute(
+            &plan,
+            Execution {
+                stack: &self.stack,
+                desired: &target.desired,
+                state: &state,
+                providers: &self.providers,
+                writer: Arc::clone(writer),
+                events: self.events.clone(),
+                concurrency: self.settings.concurrency.max(1),
+                interrupt: self.interrupt.clone(),
+            },
+        )
+        .await;
+        drop(state);
+        if let Some(error) = &report.log_failure {
+            return Err(RunError::State(error.clone()));
+        }
+        let result = match (report.interrupted, report.failures.is_empty()) {
+            (true, _) => Finish::Interrupted,
+            (false, true) => Finish::Succeeded,
+            (false, false) => Finish::Failed,
+        };
+        let mut counts = report.counts.to_map();
+        if report.skipped > 0 {
+            counts.insert("skipped".to_owned(), report.skipped);
+        }
+        writer.append(vec![LogEvent::RevisionFinished { revision, result, counts }]).await?;
+        Ok(Ended::Executed(Box::new(report)))
+    }
+
+    fn revision_started(&self, target: &Target, state: &State, revision: u64) -> LogEvent {
+        LogEvent::RevisionStarted(Box::new(RevisionStarted {
+            revision,
+            command: target.command.clone(),
+            declared: state.delta(target.desired.resources()),
+            settings: target.settings.clone(),
+            provenance: target.provenance.clone(),
+            stack_file_digest: target.stack_file_digest.clone(),
+        }))
+    }
+
+    async fn acquire(&self, state: State, command: &str) -> Result<Arc<Writer>, RunError> {
+        let holder = Holder::current(None, format!("plinth {command}"));
+        let (ttl, timeout) = (self.settings.lease_ttl, self.settings.lock_timeout);
+        Ok(Arc::new(self.log.acquire(state, holder, ttl, timeout).await?))
+    }
+
+    /// Gives the lease back. That this fails costs the next run a wait at most, so it is told and not returned.
+    async fn release(&self, writer: Option<Arc<Writer>>) {
+        let Some(writer) = writer else { return };
+        if let Err(error) = writer.release().await
+            && !error.is_fenced()
+        {
+            self.events.send(Event::Note { message: format!("the lease could not be given back: {error}") });
+        }
+    }
+
+    fn summarize(&self, counts: Counts, started: Instant) {
+        self.events.send(Event::Summary(Summary { counts, duration: started.elapsed() }));
+    }
+}
+
+fn check_expected(plan: &Plan, expected: Option<&str>) -> Result<(), RunError> {
+    match expected {
+        Some(expected) if plan.digest() != expected => Err(RunError::PlanMoved(
+            "the stack has changed since the plan was made, and planning again gives another plan".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}

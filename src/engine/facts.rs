@@ -1,0 +1,43 @@
+//! What live systems said, as far as planning is concerned.
+
+use std::collections::BTreeMap;
+
+use plinth_provider::{Drift, Live, Urn};
+
+/// What is known of one resource's live side.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    /// It is gone.
+    Gone,
+    /// It is there, and differs thus from what was recorded.
+    There {
+        /// What the system says.
+        live: Box<Live>,
+        /// Where it differs on the recorded paths.
+        drift: Vec<Drift>,
+    },
+}
+
+/// What was read, by resource. A resource that is not in it was not read: what is recorded is trusted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// By resource.
+    pub by_urn: BTreeMap<Urn, Fact>,
+}
+
+impl Facts {
+    /// What was read of a resource.
+    pub fn get(&self, urn: &Urn) -> Option<&Fact> {
+        self.by_urn.get(urn)
+    }
+
+    /// How many resources were read.
+    pub fn len(&self) -> usize {
+        self.by_urn.len()
+    }
+
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.by_urn.is_empty()
+    }
+}

@@ -1,0 +1,26 @@
+//! The engine: plan, schedule, execute, refresh, recover, roll back. Pure decisions (`graph`, `plan`, `schedule`)
+//! beside async execution (`execute`, `refresh`, `recover`, `apply`).
+//!
+//! It never knows a cloud's name and never prints: it emits [`Event`]s.
+
+mod apply;
+mod drift;
+mod event;
+mod execute;
+mod facts;
+mod graph;
+mod plan;
+mod recover;
+mod refresh;
+mod schedule;
+
+pub use apply::{Ended, Engine, RunError, Settings, Target};
+pub use drift::{DriftReport, Verdict, drift};
+pub use event::{Event, Events, Queued, StepEvent, Summary};
+pub use execute::{Interrupt, Report, weights};
+pub use facts::{Fact, Facts};
+pub use graph::{Desired, GraphError};
+pub use plan::{Counts, Op, Plan, PlanError, SavedPlan, SavedPlanError, Step, plan};
+pub use recover::RecoverError;
+pub use refresh::{Refresh, RefreshError};
+pub use schedule::{Schedule, Task, Work};

@@ -1,0 +1,135 @@
+//! Recovery: what became of operations that an earlier run began and never finished. Runs under the lease, before
+//! planning, without a human.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use plinth_provider::{Context, Error, Providers, ReadRequest, Recorded, Request};
+use plinth_state::{Action, Event as LogEvent, OutcomeResult, PendingOp, State, Writer};
+use tokio_util::sync::CancellationToken;
+
+use super::event::{Event, Events};
+
+/// How long finding one thing out may take.
+const FIND_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Resolves every pending operation: adopts what was made, records what never happened.
+///
+/// What is found to exist is recorded as unsettled, so that the plan that follows brings it to its inputs and waits
+/// until it is ready.
+///
+/// # Errors
+/// When a system could not be asked or the log could not be written. Nothing is guessed.
+pub async fn recover(
+    writer: &Writer,
+    providers: &Providers,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(), RecoverError> {
+    let state = writer.state();
+    let found = join_all(state.pending.values().map(|pending| resolve(pending, &state, providers, cancel))).await;
+    let mut outcomes = Vec::with_capacity(found.len());
+    for (pending, result) in state.pending.values().zip(found) {
+        let intent = &pending.intent;
+        let result =
+            result.map_err(|error| RecoverError::Provider { urn: intent.urn.clone(), error: Box::new(error) })?;
+        events.send(Event::Recovered {
+            urn: intent.urn.clone(),
+            action: intent.action.as_str().to_owned(),
+            found: describe(intent.action, &result).to_owned(),
+        });
+        outcomes.push(LogEvent::Outcome { op: intent.op, result, duration_ms: 0 });
+    }
+    drop(state);
+    writer.append(outcomes).await?;
+    Ok(())
+}
+
+/// Why recovery stopped.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RecoverError {
+    /// A system could not be asked.
+    #[error("an earlier run was interrupted while it worked on {urn}, and what became of that cannot be found out: {error}")]
+    Provider {
+        /// Which resource.
+        urn: plinth_provider::Urn,
+        /// Why not.
+        error: Box<Error>,
+    },
+    /// The log could not be written.
+    #[error(transparent)]
+    State(#[from] plinth_state::Error),
+}
+
+fn describe(action: Action, result: &OutcomeResult) -> &'static str {
+    match (action, result) {
+        (Action::Create, OutcomeResult::Succeeded { .. }) => "it was created; taken over",
+        (Action::Create, _) => "it was not created",
+        (Action::Delete, OutcomeResult::Deleted) => "it was deleted",
+        (Action::Delete, _) => "it was not deleted",
+        _ => "it may be half done; it will be brought to its inputs again",
+    }
+}
+
+async fn resolve(
+    pending: &PendingOp,
+    state: &State,
+    providers: &Providers,
+    cancel: &CancellationToken,
+) -> Result<OutcomeResult, Error> {
+    let intent = &pending.intent;
+    let provider = providers.of(intent.urn.kind())?;
+    let context = Context { cancel: cancel.clone(), ..Context::new(intent.urn.stack(), FIND_TIMEOUT) };
+    let context = Context { token: intent.token.clone(), handle: pending.handle.clone(), ..context };
+    let recorded = recorded_instance(pending, state);
+    match intent.action {
+        Action::Create => {
+            let request =
+                Request { urn: &intent.urn, inputs: &intent.inputs, connection: intent.connection.as_ref() };
+            let found = provider.find(&context, request).await?;
+            let own = |live: &plinth_provider::Live| {
+                // While the old instance of a replacement still stands, finding it proves nothing.
+                !intent.replaces || recorded.is_none_or(|recorded| recorded.id != live.id)
+            };
+            Ok(match found.filter(own) {
+                None => OutcomeResult::NotHappened,
+                Some(live) => OutcomeResult::Succeeded {
+                    recorded: Box::new(Recorded {
+                        urn: intent.urn.clone(),
+                        id: live.id,
+                        inputs: intent.inputs.clone(),
+                        outputs: live.outputs,
+                        connection: intent.connection.clone(),
+                        dependencies: intent.dependencies.clone(),
+                        options: intent.options.clone(),
+                        unsettled: true,
+                    }),
+                },
+            })
+        }
+        Action::Delete => match recorded {
+            None => Ok(OutcomeResult::Deleted),
+            Some(recorded) => match provider.read(&context, ReadRequest { recorded }).await? {
+                None => Ok(OutcomeResult::Deleted),
+                // A delete that was accepted may still be under way.
+                Some(_) if intent.replaces => Ok(OutcomeResult::NotHappened),
+                Some(_) => Ok(unsettled(recorded)),
+            },
+        },
+        _ => Ok(recorded.map_or(OutcomeResult::NotHappened, unsettled)),
+    }
+}
+
+fn unsettled(recorded: &Recorded) -> OutcomeResult {
+    OutcomeResult::Succeeded { recorded: Box::new(Recorded { unsettled: true, ..recorded.clone() }) }
+}
+
+/// The recorded instance that an operation was done to.
+fn recorded_instance<'a>(pending: &PendingOp, state: &'a State) -> Option<&'a Recorded> {
+    let intent = &pending.intent;
+    if intent.action == Action::Delete && intent.replaces {
+        let of_urn = state.superseded.iter().filter(|old| old.urn == intent.urn);
+        return of_urn.filter(|old| intent.id.as_ref().is_none_or(|id| *id == old.id)).map(AsRef::as_ref).next();
+    }
+    state.resources.get(&intent.urn).map(|tracked| &tracked.recorded)
+}
