@@ -131,7 +131,7 @@ impl Objects {
         if let Self::Folder { root, store } = self
             && store.get().is_none()
         {
-            std::fs::create_dir_all(root)
+            make_folder(root)
                 .map_err(|error| failed(&format!("make the folder {}", root.display()), error))?;
         }
         self.readable()?.ok_or_else(|| failed("open the store", "its folder was removed"))
@@ -154,6 +154,19 @@ impl Objects {
         keys.sort_unstable();
         Ok(keys)
     }
+}
+
+/// Makes a folder and those above it, durably.
+fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    std::fs::create_dir_all(folder)?;
+    for parent in missing.iter().filter_map(|folder| folder.parent()) {
+        // Only Unix can, and only Unix has to.
+        if cfg!(unix) {
+            std::fs::File::open(parent)?.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 fn failed(doing: &str, why: impl fmt::Display) -> Error {

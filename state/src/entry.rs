@@ -148,32 +148,33 @@ pub(crate) fn decode_header(bytes: &[u8]) -> Result<(Header, String), Flaw> {
     Ok((parsed.header()?, parsed.hash))
 }
 
-/// Reads an entry whose secrets the ring's data key opens, or a key that the entry itself installs.
+/// Reads an entry. Its secrets open with the ring's data key; the ring takes over a key that the entry installs.
+///
+/// The outer error is the key's: a wrong one is no damage of the log.
 pub(crate) async fn decode(bytes: bytes::Bytes, ring: &mut KeyRing) -> Result<Result<Entry, Flaw>> {
-    let key_of = |bytes: &[u8]| -> Result<Option<crate::WrappedKey>, Flaw> {
-        let parsed = Parsed::new(bytes)?;
-        let installs = parsed.section(EVENTS).iter().find(|line| line.contains("\"type\":\"keyInstalled\""));
-        let Some(line) = installs else { return Ok(None) };
-        match item::<Event>(line, None) {
-            Ok(Event::KeyInstalled { key }) => Ok(Some(key)),
-            // Some text that merely looks like it.
-            _ => Ok(None),
-        }
-    };
-    match key_of(&bytes) {
-        Ok(Some(key)) => ring.install(&key).await?,
-        Ok(None) => {}
+    let parsed = match Parsed::new(&bytes) {
+        Ok(parsed) => parsed,
         Err(flaw) => return Ok(Err(flaw)),
+    };
+    if ring.data_key.is_none()
+        && let Some(key) = installed_key(&parsed)
+    {
+        ring.install(&key).await?;
     }
-    let data_key = ring.data_key.clone();
-    let read = move || decode_with(&bytes, data_key.as_ref());
-    Ok(read())
+    Ok(read(&parsed, ring.data_key.as_ref()))
 }
 
-/// Reads an entry with a data key that is known already.
-pub(crate) fn decode_with(bytes: &[u8], key: Option<&DataKey>) -> Result<Entry, Flaw> {
-    let parsed = Parsed::new(bytes)?;
+fn installed_key(parsed: &Parsed<'_>) -> Option<crate::WrappedKey> {
+    // Inside a text the quotes would be escaped.
+    let line = parsed.section(EVENTS).iter().find(|line| line.contains("\"type\":\"keyInstalled\""))?;
+    match item::<Event>(line, None) {
+        Ok(Event::KeyInstalled { key }) => Some(key),
+        _ => None,
+    }
+}
+
+fn read(parsed: &Parsed<'_>, key: Option<&DataKey>) -> Result<Entry, Flaw> {
     let Header { version, seq, prev, epoch, writer, time } = parsed.header()?;
     let events = items(parsed.section(EVENTS), key)?;
-    Ok(Entry { version, seq, prev, epoch, writer, time, events, hash: parsed.hash })
+    Ok(Entry { version, seq, prev, epoch, writer, time, events, hash: parsed.hash.clone() })
 }

@@ -77,7 +77,10 @@ pub enum Error {
         seq: u64,
     },
     /// Another run holds the lease.
-    #[error("another run holds the lease of stack `{stack}`: {lease}")]
+    #[error(
+        "another run holds the lease of stack `{stack}`: {lease}; wait for it, or, if it is certainly gone, end its lease with \
+         `plinth state unlock`"
+    )]
     Held {
         /// The stack.
         stack: String,

@@ -222,3 +222,58 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_opens_what_it_wrapped_and_another_does_not() {
+        let keys = Keys::Passphrase("correct horse".into());
+        let (key, wrapped) = keys.generate().unwrap();
+        assert_eq!(keys.open(&wrapped).unwrap().as_bytes(), key.as_bytes());
+        let error = Keys::Passphrase("battery".into()).open(&wrapped).unwrap_err().to_string();
+        assert!(error.contains("the passphrase does not open this stack's data key"), "{error}");
+        let error = Keys::Identity("nowhere".into()).open(&wrapped).unwrap_err().to_string();
+        assert!(error.contains("wrapped with a passphrase"), "{error}");
+        assert!(Keys::Passphrase(String::new()).generate().is_err());
+        assert_eq!(format!("{keys:?}"), "Passphrase(…)");
+    }
+
+    #[test]
+    fn an_identity_file_with_several_identities_wraps_for_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = [(), ()].map(|()| age::x25519::Identity::generate());
+        let text = |identity: &age::x25519::Identity| identity.to_string().expose_secret().to_owned();
+        let both = folder.path().join("both");
+        std::fs::write(&both, format!("# ours\n{}\n\n{}\n", text(&one), text(&two))).unwrap();
+        let (key, wrapped) = Keys::Identity(both).generate().unwrap();
+        assert_eq!(wrapped.recipients.len(), 2);
+        for identity in [&one, &two] {
+            let alone = folder.path().join("alone");
+            std::fs::write(&alone, text(identity)).unwrap();
+            assert_eq!(Keys::Identity(alone).open(&wrapped).unwrap().as_bytes(), key.as_bytes());
+        }
+    }
+
+    #[test]
+    fn two_that_make_the_same_identity_file_end_with_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/identity");
+        let first = make_identity(&path).unwrap().to_public().to_string();
+        assert_eq!(make_identity(&path).unwrap().to_public().to_string(), first);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing is left over");
+    }
+
+    #[test]
+    fn damaged_wrapped_keys_are_errors() {
+        let keys = Keys::Passphrase("p".into());
+        for wrapped in ["?", "", "AAAA"] {
+            let wrapped =
+                WrappedKey { by: BY_PASSPHRASE.into(), recipients: Vec::new(), wrapped: wrapped.into() };
+            assert!(keys.open(&wrapped).is_err());
+        }
+        let wrapped = WrappedKey { by: "kms".into(), recipients: Vec::new(), wrapped: String::new() };
+        assert!(keys.open(&wrapped).unwrap_err().to_string().contains("`kms`"));
+    }
+}

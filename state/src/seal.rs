@@ -182,3 +182,55 @@ pub fn holds_secret(tree: &Json) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_tree_comes_back_and_shows_nothing_meanwhile() {
+        let key = DataKey::generate();
+        let tree = json!({"a": [{"$secret": {"p": "CANARY"}}, 1], "b": {"$secret": null}, "c": "plain"});
+        let mut sealed = tree.clone();
+        seal_tree(&key, &mut sealed).unwrap();
+        let text = sealed.to_string();
+        assert!(!text.contains("CANARY") && !text.contains("$secret") && text.contains("plain"));
+        assert!(holds_secret(&tree));
+        open_tree(&key, &mut sealed).unwrap();
+        assert_eq!(sealed, tree);
+    }
+
+    #[test]
+    fn sealing_depends_on_key_and_content_alone() {
+        let (one, two) = (DataKey::generate(), DataKey::generate());
+        let seal = |key: &DataKey, content: &str| key.seal(&json!(content)).unwrap();
+        assert_eq!(seal(&one, "x"), seal(&one, "x"));
+        assert_ne!(seal(&one, "x"), seal(&one, "y"));
+        assert_ne!(seal(&one, "x"), seal(&two, "x"));
+        assert_eq!(seal(&one, "x").len(), seal(&one, "a longer one").len(), "lengths are padded");
+        assert_eq!(one.fingerprint(b"x"), one.fingerprint(b"x"));
+        assert_ne!(one.fingerprint(b"x"), two.fingerprint(b"x"));
+        assert_eq!(format!("{one:?}"), "DataKey(…)");
+    }
+
+    #[test]
+    fn what_was_changed_or_sealed_by_another_key_does_not_open() {
+        let key = DataKey::generate();
+        let sealed = key.seal(&json!("x")).unwrap();
+        assert_eq!(key.open(&sealed), Some(json!("x")));
+        assert_eq!(DataKey::generate().open(&sealed), None);
+        let bytes = BASE64.decode(&sealed).unwrap();
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 1;
+            assert_eq!(key.open(&BASE64.encode(bytes)), None, "byte {at}");
+        }
+        for nonsense in ["", "AQ", "?", &sealed[..20]] {
+            assert_eq!(key.open(nonsense), None);
+            let mut tree = json!({ "$sealed": nonsense });
+            assert!(open_tree(&key, &mut tree).is_err());
+        }
+        assert!(open_tree(&key, &mut json!({ "$sealed": 1 })).is_err());
+    }
+}
