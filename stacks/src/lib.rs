@@ -4,5 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod catalogue;
+mod components;
+pub mod file;
+mod kit;
 pub mod model;
 pub mod sizing;

@@ -71,10 +71,6 @@ text_with_form!(
     Duration, "duration", "15d"
 );
 text_with_form!(
-    /// A Kubernetes quantity: `500m`, `2`, `512Mi`, `100Gi`.
-    Quantity, "quantity", "100Gi"
-);
-text_with_form!(
     /// A DNS name such as `observability.example.com`.
     DnsName, "dns-name", "observability.example.com"
 );
@@ -94,6 +90,60 @@ text_with_form!(
     /// A minor version of Kubernetes, quoted, such as `"1.35"`.
     KubernetesVersion, "kubernetes-version", "1.35"
 );
+
+/// A Kubernetes quantity: `500m`, `2`, `512Mi`, `100Gi`. A plain number is one too.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "TextOrNumber", into = "String")]
+pub struct Quantity(String);
+
+/// `cpu: 2` is as good as `cpu: "2"`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextOrNumber {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+impl TryFrom<TextOrNumber> for Quantity {
+    type Error = String;
+
+    fn try_from(written: TextOrNumber) -> Result<Self, String> {
+        match written {
+            TextOrNumber::Text(text) => text.parse(),
+            TextOrNumber::Number(number) => number.to_string().parse(),
+        }
+    }
+}
+
+impl std::str::FromStr for Quantity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        forms::check("quantity", text).map(|()| Self(text.to_owned()))
+    }
+}
+
+impl From<Quantity> for String {
+    fn from(quantity: Quantity) -> String {
+        quantity.0
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl JsonSchema for Quantity {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "number"], "format": "plinth-quantity", "minimum": 0, "examples": ["100Gi"] })
+    }
+}
 
 impl Duration {
     /// How long it is, in seconds (fractions of a second are dropped).
@@ -123,6 +173,11 @@ impl Duration {
 }
 
 impl Quantity {
+    /// The text as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The amount in thousandths (so `500m` is 500 and `2` is 2000; `1Ki` is 1,024,000).
     pub fn thousandths(&self) -> u128 {
         forms::quantity_thousandths(&self.0).unwrap_or(0)

@@ -47,6 +47,7 @@ pub struct ExternalSecretKey {
 /// A secret text. Its debug form and its serialized form do not show it.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend("writeOnly" = true))]
 pub struct SecretText(String);
 
 impl SecretText {
