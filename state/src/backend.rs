@@ -157,16 +157,18 @@ impl Objects {
 }
 
 /// Makes a folder and those above it, durably.
-fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
+pub(crate) fn make_folder(folder: &std::path::Path) -> std::io::Result<()> {
     let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
     std::fs::create_dir_all(folder)?;
-    for parent in missing.iter().filter_map(|folder| folder.parent()) {
-        // Only Unix can, and only Unix has to.
-        if cfg!(unix) {
-            std::fs::File::open(parent)?.sync_all()?;
-        }
-    }
-    Ok(())
+    missing.iter().filter_map(|folder| folder.parent()).try_for_each(sync_folder)
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(folder: &std::path::Path) -> std::io::Result<()> {
+    // The parent of a relative path of one part is the empty path.
+    let folder = if folder.as_os_str().is_empty() { std::path::Path::new(".") } else { folder };
+    // Only Unix can, and only Unix has to.
+    if cfg!(unix) { std::fs::File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 fn failed(doing: &str, why: impl fmt::Display) -> Error {

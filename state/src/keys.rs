@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 
+use crate::backend::{make_folder, sync_folder};
 use crate::{DataKey, Error, Result};
 
 /// Cost of a passphrase's key derivation, as a power of two: about a third of a second.
@@ -194,7 +195,7 @@ fn read_identities(path: &Path) -> Result<Option<Vec<age::x25519::Identity>>> {
 fn make_identity(path: &Path) -> Result<age::x25519::Identity> {
     let failed = |error: std::io::Error| identity_error(path, error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    make_folder(folder).map_err(failed)?;
     let identity = age::x25519::Identity::generate();
     let text = format!(
         "# Opens the secrets in Plinth's state. Keep a copy in a safe place; without it they are lost.\n\
@@ -205,6 +206,8 @@ fn make_identity(path: &Path) -> Result<age::x25519::Identity> {
     let staged = folder.join(format!(".plinth-identity-{}", uuid::Uuid::new_v4()));
     let written = write_private(&staged, &text).and_then(|()| std::fs::hard_link(&staged, path));
     let _ = std::fs::remove_file(&staged);
+    // Durable before anything is sealed for it: a log whose key was lost is a log of lost secrets.
+    sync_folder(folder).map_err(failed)?;
     match written {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => read_identities(path)?
             .and_then(|mut identities| identities.pop())

@@ -158,25 +158,20 @@ pub(crate) struct Parsed<'a> {
 impl<'a> Parsed<'a> {
     /// Checks version and checksum and takes the bytes apart.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Flaw> {
-        match Self::checked(bytes) {
-            Err(flaw) => Err(newer_version(bytes).map_or(flaw, Flaw::Newer)),
-            ok => ok,
-        }
-    }
-
-    fn checked(bytes: &'a [u8]) -> Result<Self, Flaw> {
         if bytes.is_empty() {
             return Err(Flaw::damage("it is empty"));
         }
         let text = std::str::from_utf8(bytes)
             .map_err(|error| Flaw::damage(format!("it is not text from byte {} on", error.valid_up_to())))?;
-        let cut = "it ends too early or with other than its checksum";
-        let at = text.len().checked_sub(TRAILER_LEN).ok_or_else(|| Flaw::damage(cut))?;
-        let (body, trailer) = text.split_at_checked(at).ok_or_else(|| Flaw::damage(cut))?;
-        let said = trailer
-            .strip_prefix(TRAILER)
-            .and_then(|rest| rest.strip_suffix("\"}\n"))
-            .ok_or_else(|| Flaw::damage(cut))?;
+        let split = text.len().checked_sub(TRAILER_LEN).and_then(|at| text.split_at_checked(at));
+        let said = split.and_then(|(_, trailer)| trailer.strip_prefix(TRAILER)?.strip_suffix("\"}\n"));
+        let (Some((body, trailer)), Some(said)) = (split, said) else {
+            // A newer format may be laid out differently; what has our layout has to match its checksum first.
+            return Err(newer_version(bytes).map_or_else(
+                || Flaw::damage("it ends too early or with other than its checksum"),
+                Flaw::Newer,
+            ));
+        };
         let mut hasher = Sha256::new();
         hasher.update(body);
         if hex(&hasher.clone().finalize()) != said {

@@ -14,7 +14,9 @@ use uuid::Uuid;
 use crate::append::{Landed, create};
 use crate::entry::{KeyRing, Place, blocking, decode, encode, texts};
 use crate::lines::Flaw;
-use crate::{Backend, DataKey, Entry, Error, Event, Holder, Keys, Lease, Result, State, Writer, checkpoint};
+use crate::{
+    Backend, DataKey, Entry, Error, Event, Holder, Keys, Lease, Result, State, WrappedKey, Writer, checkpoint,
+};
 
 /// How often a held lease is looked at again.
 const POLL: Duration = Duration::from_millis(250);
@@ -80,6 +82,30 @@ impl Log {
     /// The stack's data key, if it has one yet.
     pub fn data_key(&self) -> Option<DataKey> {
         self.data_key.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A data key to seal something beside the log with, such as a plan file, and its wrapped form to store there: the
+    /// stack's own, or a new one when the stack has none yet.
+    ///
+    /// # Errors
+    /// When the identity file cannot be read or made.
+    pub async fn sealing_key(&self, state: &State) -> Result<(DataKey, WrappedKey)> {
+        match (self.data_key(), &state.key) {
+            (Some(data_key), Some(wrapped)) => Ok((data_key, wrapped.clone())),
+            _ => {
+                let keys = self.keys.clone();
+                blocking(move || keys.generate()).await
+            }
+        }
+    }
+
+    /// Opens a data key that [`Log::sealing_key`] gave.
+    ///
+    /// # Errors
+    /// When the stack's key does not open it.
+    pub async fn unwrap_key(&self, wrapped: &WrappedKey) -> Result<DataKey> {
+        let (keys, wrapped) = (self.keys.clone(), wrapped.clone());
+        blocking(move || keys.open(&wrapped)).await
     }
 
     /// One entry; `None` beyond the log's end.
@@ -280,7 +306,9 @@ impl Log {
     }
 
     pub(crate) fn keep(&self, ring: KeyRing) {
-        *self.data_key.lock().unwrap_or_else(PoisonError::into_inner) = ring.data_key;
+        if ring.data_key.is_some() {
+            *self.data_key.lock().unwrap_or_else(PoisonError::into_inner) = ring.data_key;
+        }
     }
 
     pub(crate) fn backend(&self) -> &dyn Backend {

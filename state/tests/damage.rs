@@ -171,7 +171,7 @@ async fn damage_that_stands_where_a_run_wants_to_append_stops_it() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn arbitrary_bytes_never_panic_and_are_never_accepted(
@@ -181,7 +181,7 @@ proptest! {
         ],
         as_checkpoint: bool,
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let backend = memory();
             fill(&backend, no_keys(), 2).await;
@@ -202,7 +202,7 @@ proptest! {
 
     #[test]
     fn cut_spliced_and_repeated_bytes_are_never_accepted(from in 0usize..500, to in 0usize..500, at in 0usize..500) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let backend = memory();
             fill(&backend, no_keys(), 2).await;

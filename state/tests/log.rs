@@ -257,6 +257,20 @@ async fn a_writer_that_is_dropped_leaves_its_intents_to_the_next() {
 }
 
 #[tokio::test]
+async fn what_a_crash_leaves_between_writing_and_publishing_is_ignored() {
+    let folder_ = tempfile::tempdir().unwrap();
+    let backend = folder(folder_.path());
+    fill(&backend, no_keys(), 2).await;
+    let staged = folder_.path().join(format!("{}#1", entry_key(5)));
+    std::fs::write(&staged, "{\"version\":1,\"seq\":5,").unwrap();
+    fill(&backend, no_keys(), 2).await;
+    assert!(staged.exists());
+    let (_, state) = open(&backend).await;
+    assert_eq!(state.seq, 8);
+    assert!(verify(backend, STACK, no_keys()).await.unwrap().is_whole());
+}
+
+#[tokio::test]
 async fn the_lease_is_renewed_while_it_is_held() {
     let backend = memory();
     let (log, state) = open(&backend).await;

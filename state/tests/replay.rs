@@ -20,7 +20,7 @@ enum Step {
     Reopen,
 }
 
-fn value() -> impl Strategy<Value = Value> {
+fn value() -> impl Strategy<Value = Value> + Clone {
     let leaf = prop_oneof![
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_filter_map("finite", |n| Some(Value::Number(serde_json::Number::from_f64(n)?))),
@@ -104,7 +104,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn checkpoint_and_tail_give_what_the_whole_log_gives(steps in proptest::collection::vec(step(), 60..140)) {

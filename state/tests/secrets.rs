@@ -248,3 +248,21 @@ async fn a_key_that_cannot_be_made_is_an_error_before_anything_is_written() {
     assert!(matches!(error, Error::Key { .. }), "{error}");
     assert_eq!(backend.list("dev/log").await.unwrap().len(), 1, "only the lease");
 }
+
+#[tokio::test]
+async fn a_plan_file_can_be_sealed_before_and_after_the_stack_has_a_key() {
+    let folder_ = tempfile::tempdir().unwrap();
+    let backend = memory();
+    let (log, state) = Log::open(Arc::clone(&backend), STACK, keys(folder_.path())).await.unwrap();
+    let mut plan = json!({ "inputs": { "$secret": CANARY } });
+    let (key, early) = log.sealing_key(&state).await.unwrap();
+    plinth_state::seal_tree(&key, &mut plan).unwrap();
+    assert!(!plan.to_string().contains(CANARY));
+
+    write_secrets(&backend, keys(folder_.path())).await;
+    let (log, state) = Log::open(backend, STACK, keys(folder_.path())).await.unwrap();
+    plinth_state::open_tree(&log.unwrap_key(&early).await.unwrap(), &mut plan).unwrap();
+    assert_eq!(plan, json!({ "inputs": { "$secret": CANARY } }));
+    let (_, later) = log.sealing_key(&state).await.unwrap();
+    assert_eq!(Some(later), state.key);
+}
