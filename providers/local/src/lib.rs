@@ -3,4 +3,14 @@
 //!
 //! What must not live here: anything that talks to a real system.
 
+#![forbid(unsafe_code)]
+
+pub mod cloud;
+mod faults;
 pub mod kube;
+pub mod place;
+mod provider;
+
+pub use faults::{Fault, Faults, FaultsError};
+pub use place::{CallError, Endpoint, Options, Place, PlaceError, Requests};
+pub use provider::LocalCloud;

@@ -1,0 +1,199 @@
+//! What every request to a place passes: the token, the count, and the faults that were asked for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper_util::service::TowerToHyperService;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Endpoint;
+use crate::cloud::{Code, Refusal};
+use crate::faults::{Draw, Fault, Faults};
+
+/// The header by which a client knows that it reached the place it meant.
+pub const INSTANCE: &str = "x-plinth-place";
+
+/// Where the place tells about itself.
+pub const ABOUT: &str = "/place/v1";
+
+/// How many requests a place has served since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// Requests that only read.
+    pub reads: u64,
+    /// Requests that change something.
+    pub writes: u64,
+    /// Those that were made to go wrong.
+    pub faults: u64,
+    /// Those without the token.
+    pub unauthorized: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    reads: AtomicU64,
+    writes: AtomicU64,
+    faults: AtomicU64,
+    unauthorized: AtomicU64,
+}
+
+/// The gate in front of the stores.
+#[derive(Debug)]
+pub struct Gate {
+    endpoint: Endpoint,
+    faults: Option<Draw>,
+    cloud: TowerToHyperService<Router>,
+    kubernetes: TowerToHyperService<Router>,
+    counters: Counters,
+}
+
+/// The connection ends here: the request was carried out and nobody will know.
+#[derive(Debug, thiserror::Error)]
+#[error("the reply is lost on purpose")]
+pub struct Lost;
+
+impl Gate {
+    pub fn new(endpoint: Endpoint, faults: Option<Faults>, cloud: Router, kubernetes: Router) -> Self {
+        Self {
+            endpoint,
+            faults: faults.map(Draw::new),
+            cloud: TowerToHyperService::new(cloud),
+            kubernetes: TowerToHyperService::new(kubernetes),
+            counters: Counters::default(),
+        }
+    }
+
+    pub async fn serve(&self, request: Request<Incoming>) -> Result<Response, Lost> {
+        let mut response = self.answer(request).await?;
+        if let Ok(instance) = HeaderValue::from_str(&self.endpoint.instance) {
+            response.headers_mut().insert(INSTANCE, instance);
+        }
+        Ok(response)
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response, Lost> {
+        let is_cloud = request.uri().path().starts_with("/cloud/");
+        if !self.knows(&request) {
+            self.counters.unauthorized.fetch_add(1, Ordering::Relaxed);
+            return Ok(refused(is_cloud, StatusCode::UNAUTHORIZED));
+        }
+        if request.uri().path() == ABOUT {
+            return Ok(self.about());
+        }
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let counter = if reads { &self.counters.reads } else { &self.counters.writes };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let request = request.map(Body::new);
+        let Some(draw) = self.faults.as_ref().filter(|_| !reads) else {
+            return Ok(self.pass(is_cloud, request).await);
+        };
+        let (what, request) = identified(is_cloud, request).await;
+        let fault = draw.fault(request.method().as_str(), request.uri().path(), &what);
+        if fault.is_some() {
+            self.counters.faults.fetch_add(1, Ordering::Relaxed);
+        }
+        match fault {
+            None => Ok(self.pass(is_cloud, request).await),
+            Some(Fault::Late(by)) => {
+                tokio::time::sleep(by).await;
+                Ok(self.pass(is_cloud, request).await)
+            }
+            Some(Fault::Throttled) => Ok(refused(is_cloud, StatusCode::TOO_MANY_REQUESTS)),
+            Some(Fault::Failed) => Ok(refused(is_cloud, StatusCode::INTERNAL_SERVER_ERROR)),
+            Some(Fault::Unavailable) => Ok(refused(is_cloud, StatusCode::SERVICE_UNAVAILABLE)),
+            Some(Fault::LostReply) => {
+                drop(self.pass(is_cloud, request).await);
+                Err(Lost)
+            }
+        }
+    }
+
+    async fn pass(&self, is_cloud: bool, request: Request<Body>) -> Response {
+        let store = if is_cloud { &self.cloud } else { &self.kubernetes };
+        match store.call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    fn knows(&self, request: &Request<Incoming>) -> bool {
+        let given = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+        let token = given.strip_prefix(b"Bearer ").unwrap_or_default();
+        let want = self.endpoint.token.as_bytes();
+        // Compared in constant time: how much of a guess is right must not show.
+        token.len() == want.len() && token.iter().zip(want).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+    }
+
+    fn about(&self) -> Response {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let requests = Requests {
+            reads: count(&self.counters.reads),
+            writes: count(&self.counters.writes),
+            faults: count(&self.counters.faults),
+            unauthorized: count(&self.counters.unauthorized),
+        };
+        Json(About { instance: self.endpoint.instance.clone(), pid: self.endpoint.pid, requests })
+            .into_response()
+    }
+}
+
+/// What a place tells about itself.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct About {
+    pub instance: String,
+    pub pid: u32,
+    pub requests: Requests,
+}
+
+/// What tells a request from others to the same address: the name in the body, where Kubernetes creates into a
+/// collection.
+async fn identified(is_cloud: bool, request: Request<Body>) -> (String, Request<Body>) {
+    if is_cloud || request.method() != Method::POST {
+        return (String::new(), request);
+    }
+    let (parts, body) = request.into_parts();
+    // A body that breaks off is passed on as it came; the store refuses it.
+    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let object: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let name = object.pointer("/metadata/name").and_then(serde_json::Value::as_str).unwrap_or_default();
+    (name.to_owned(), Request::from_parts(parts, Body::from(bytes)))
+}
+
+/// A refusal, in the words of the API that was asked.
+fn refused(is_cloud: bool, status: StatusCode) -> Response {
+    let (code, reason, message) = match status {
+        StatusCode::UNAUTHORIZED => (Code::Denied, "Unauthorized", "the token is missing or wrong"),
+        StatusCode::TOO_MANY_REQUESTS => {
+            (Code::Throttled, "TooManyRequests", "too many requests (on purpose)")
+        }
+        StatusCode::SERVICE_UNAVAILABLE => {
+            (Code::Unavailable, "ServiceUnavailable", "unavailable for a moment (on purpose)")
+        }
+        _ => (Code::Internal, "InternalError", "an internal error (on purpose)"),
+    };
+    let throttled = code == Code::Throttled;
+    if is_cloud {
+        let mut refusal = Refusal::new(code, message);
+        refusal.retry_after_ms = throttled.then_some(200);
+        return refusal.into_response();
+    }
+    let mut body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {},
+        "status": "Failure", "message": message, "reason": reason, "code": status.as_u16(),
+    });
+    if throttled {
+        body["details"] = json!({ "retryAfterSeconds": 1 });
+    }
+    let mut response = (status, Json(body)).into_response();
+    if throttled {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

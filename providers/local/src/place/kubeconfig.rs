@@ -1,0 +1,27 @@
+//! The kubeconfig of a place.
+
+use super::Endpoint;
+
+/// The kubeconfig for an endpoint. Every value in it is made here, so that nothing needs quoting.
+pub fn render(endpoint: &Endpoint) -> String {
+    let Endpoint { url, token, .. } = endpoint;
+    format!(
+        "apiVersion: v1
+kind: Config
+current-context: plinth-local
+clusters:
+  - name: plinth-local
+    cluster:
+      server: {url}
+contexts:
+  - name: plinth-local
+    context:
+      cluster: plinth-local
+      user: plinth-local
+users:
+  - name: plinth-local
+    user:
+      token: {token}
+"
+    )
+}

@@ -1,0 +1,211 @@
+//! Who owns a place, and what happens when the owner ends.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use serde_json::{Value as Json, json};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+
+fn quick() -> Options {
+    Options { latency_scale: 0.02, ..Options::default() }
+}
+
+async fn get(place: &Place, path: &str) -> Json {
+    let response = place.send(Request::get(path).body(Bytes::new()).unwrap()).await.unwrap();
+    assert!(response.status().is_success(), "{path}: {response:?}");
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+async fn make(place: &Place, collection: &str, name: &str, inputs: Json) -> Json {
+    let body = json!({ "inputs": inputs }).to_string();
+    let request = Request::post(format!("/cloud/v1/{collection}/{name}")).body(body.into()).unwrap();
+    let response = place.send(request).await.unwrap();
+    assert!(response.status().is_success(), "{response:?}");
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+async fn done(place: &Place, accepted: &Json) {
+    let id = accepted["operation"]["id"].as_str().unwrap();
+    let ended = get(place, &format!("/cloud/v1/operations/{id}?waitMs=10000")).await;
+    assert_eq!(ended["progress"], "DONE", "{ended}");
+}
+
+#[tokio::test]
+async fn many_attach_and_one_owns() {
+    let dir = tempfile::tempdir().unwrap();
+    let places: Vec<Place> = (0..8).map(|_| Place::new(dir.path(), quick())).collect();
+    let endpoints = futures::future::join_all(places.iter().map(Place::endpoint)).await;
+    let first = endpoints[0].as_ref().unwrap();
+    assert!(endpoints.iter().all(|endpoint| endpoint.as_ref().unwrap() == first));
+    let mut owners = 0;
+    for place in &places {
+        owners += u32::from(place.is_owner().await);
+        get(place, "/cloud/v1").await;
+    }
+    assert_eq!(owners, 1);
+}
+
+#[tokio::test]
+async fn a_guest_takes_over_and_finds_everything_at_the_same_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let owner = Place::attach(dir.path(), quick()).await.unwrap();
+    let guest = Place::attach(dir.path(), quick()).await.unwrap();
+    done(&guest, &make(&guest, "buckets", "logs", json!({ "name": "logs" })).await).await;
+    let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "kept" } }).to_string();
+    let request = Request::post("/api/v1/namespaces/default/configmaps")
+        .header("content-type", "application/json")
+        .body(map.into())
+        .unwrap();
+    assert_eq!(guest.send(request).await.unwrap().status(), StatusCode::CREATED);
+
+    let before = guest.endpoint().await.unwrap();
+    owner.shutdown().await;
+    assert_eq!(get(&guest, "/cloud/v1/buckets/logs").await["status"], "ACTIVE");
+    assert!(guest.is_owner().await);
+    let after = guest.endpoint().await.unwrap();
+    assert_eq!((&before.url, &before.token), (&after.url, &after.token));
+    assert_ne!(before.instance, after.instance);
+    assert_eq!(get(&guest, "/api/v1/namespaces/default/configmaps/kept").await["metadata"]["name"], "kept");
+    // The former owner is a guest now.
+    get(&owner, "/cloud/v1/buckets/logs").await;
+    assert!(!owner.is_owner().await);
+}
+
+#[tokio::test]
+async fn operations_go_on_under_the_next_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { latency_scale: 0.3, ..Options::default() };
+    let first = Place::attach(dir.path(), options.clone()).await.unwrap();
+    done(&first, &make(&first, "clusters", "main", json!({ "name": "main", "version": "1.35" })).await).await;
+    let inputs = json!({ "cluster": "main", "name": "a" });
+    let accepted = make(&first, "nodePools", "main/a", inputs).await;
+    assert_eq!(accepted["resource"]["status"], "CREATING");
+    first.shutdown().await;
+    let second = Place::attach(dir.path(), options).await.unwrap();
+    done(&second, &accepted).await;
+    let nodes = get(&second, "/api/v1/nodes").await;
+    let zones: Vec<&str> = nodes["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|node| node["metadata"]["labels"]["topology.kubernetes.io/zone"].as_str())
+        .collect();
+    assert_eq!(zones.len(), 3, "{zones:?}");
+    for zone in ["local-1a", "local-1b", "local-1c"] {
+        assert!(zones.contains(&zone), "{zones:?}");
+    }
+}
+
+#[tokio::test]
+async fn nodes_follow_their_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::attach(dir.path(), quick()).await.unwrap();
+    done(&place, &make(&place, "clusters", "main", json!({ "name": "main", "version": "1.34" })).await).await;
+    let inputs = |size: u32, labels: Json| {
+        json!({ "cluster": "main", "name": "a", "instanceType": "m7i.2xlarge", "minSize": 1,
+            "desiredSize": size, "labels": labels,
+            "taints": [{ "key": "only", "value": "stores", "effect": "NoSchedule" }] })
+    };
+    done(&place, &make(&place, "nodePools", "main/a", inputs(2, json!({ "role": "x" }))).await).await;
+    let change = async |inputs: Json| {
+        let body = json!({ "inputs": inputs }).to_string();
+        let request = Request::put("/cloud/v1/nodePools/main/a").body(Bytes::from(body)).unwrap();
+        let response = place.send(request).await.unwrap();
+        done(&place, &serde_json::from_slice(response.body()).unwrap()).await;
+        get(&place, "/api/v1/nodes").await["items"].as_array().unwrap().clone()
+    };
+    let nodes = change(inputs(4, json!({ "role": "y" }))).await;
+    assert_eq!(nodes.len(), 4);
+    for node in &nodes {
+        assert_eq!(node["metadata"]["labels"]["role"], "y");
+        assert_eq!(node["status"]["capacity"]["cpu"], "8");
+        assert_eq!(node["status"]["nodeInfo"]["kubeletVersion"], "v1.34.0");
+        assert_eq!(node["spec"]["taints"][0]["key"], "only");
+    }
+    let nodes = change(inputs(1, json!({}))).await;
+    assert_eq!(nodes.len(), 1);
+    assert_eq!(nodes[0]["metadata"]["labels"]["role"], Json::Null);
+}
+
+#[tokio::test]
+async fn nobody_without_the_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::attach(dir.path(), quick()).await.unwrap();
+    let endpoint = place.endpoint().await.unwrap();
+    for (path, token) in [("/cloud/v1", ""), ("/api/v1/nodes", "wrong"), ("/place/v1", ""), ("/healthz", "")]
+    {
+        let request = Request::get(format!("{}{path}", endpoint.url))
+            .header("authorization", format!("Bearer {token}"))
+            .body(http_body_util::Full::new(Bytes::new()))
+            .unwrap();
+        let response = call::client().request(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+    assert_eq!(place.requests().await.unwrap().unauthorized, 4);
+    assert!(!format!("{place:?} {endpoint:?}").contains(&endpoint.token));
+    #[cfg(unix)]
+    for name in ["token", "endpoint.json"] {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name} is private");
+    }
+}
+
+#[tokio::test]
+async fn a_kubeconfig_and_a_reset_depend_on_who_serves() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::new(dir.path(), quick());
+    assert!(place.kubeconfig().unwrap_err().to_string().contains("plinth local serve"));
+    let endpoint = place.endpoint().await.unwrap();
+    let config = place.kubeconfig().unwrap();
+    assert!(config.contains(&endpoint.url) && config.contains(&endpoint.token));
+    let busy = Place::reset(dir.path()).unwrap_err().to_string();
+    assert!(busy.contains(&std::process::id().to_string()), "{busy}");
+    done(&place, &make(&place, "buckets", "logs", json!({ "name": "logs" })).await).await;
+    place.shutdown().await;
+    assert!(place.kubeconfig().is_err());
+    Place::reset(dir.path()).unwrap();
+    assert_eq!(get(&place, "/cloud/v1/buckets").await["items"], json!([]));
+    Place::reset(&dir.path().join("never-was")).unwrap();
+}
+
+#[tokio::test]
+async fn what_a_killed_owner_left_behind_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::attach(dir.path(), quick()).await.unwrap();
+    let stale = std::fs::read(dir.path().join("endpoint.json")).unwrap();
+    place.shutdown().await;
+    let text = String::from_utf8(stale).unwrap().replace("http://127.0.0.1", "http://127.9.9.9");
+    std::fs::write(dir.path().join("endpoint.json"), text).unwrap();
+    let place = Place::attach(dir.path(), quick()).await.unwrap();
+    assert!(place.is_owner().await);
+    get(&place, "/cloud/v1").await;
+}
+
+#[tokio::test]
+async fn serving_takes_a_port_and_ends_when_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let stop = CancellationToken::new();
+    let place = Place::new(dir.path(), quick());
+    let (ready, endpoint) = tokio::sync::oneshot::channel();
+    let serving = {
+        let (place, stop) = (place.clone(), stop.clone());
+        tokio::spawn(
+            async move { place.serve(None, stop, |endpoint| drop(ready.send(endpoint.clone()))).await },
+        )
+    };
+    let endpoint = endpoint.await.unwrap();
+    let other = Place::new(dir.path(), quick());
+    assert_eq!(other.endpoint().await.unwrap(), endpoint);
+    let busy = other.serve(None, CancellationToken::new(), |_| {}).await;
+    assert!(matches!(busy, Err(PlaceError::Busy { .. })));
+    // A watch does not keep the place from ending.
+    let watch = Request::get("/api/v1/namespaces?watch=true").body(Bytes::new()).unwrap();
+    let watching = other.call(watch).await.unwrap();
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), serving).await.unwrap().unwrap().unwrap();
+    drop(watching);
+}
