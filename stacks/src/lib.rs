@@ -8,4 +8,6 @@ mod components;
 pub mod file;
 mod kit;
 pub mod model;
+pub mod program;
+pub mod resources;
 pub mod sizing;
