@@ -1,0 +1,178 @@
+//! Moving ownership of fields: from what wrote the object before it was adopted, from our own writes of another kind,
+//! and to nobody when dropping a field must not reset it.
+
+use http::Method;
+use plinth_provider::{Path, Result};
+use serde_json::{Map, Value as Json, json};
+
+use super::{APPLY, Writer, operation, pointer, uid};
+use crate::drift::fields::{self, Step};
+use crate::owner::MANAGER;
+use crate::read::Target;
+use crate::tree;
+
+/// Keeps a value that we stop setting, so that the server does not fall back to its default.
+const KEEPER: &str = "plinth-replicas";
+/// Client-side appliers: their entries are not theirs any more once the object was adopted. What else may be taken
+/// over is the user's to say.
+const CLIENT_SIDE: [&str; 3] = [MANAGER, "kubectl-client-side-apply", "before-first-apply"];
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Whether a manager is one of our own names.
+pub(super) fn is_ours(manager: &str) -> bool {
+    manager == MANAGER || manager == KEEPER
+}
+
+/// Makes ownership such that an apply does what the plan says.
+pub(super) async fn prepare(writer: &Writer<'_>, target: &Target, live: Json) -> Result<Json> {
+    let live = if own_entry(&live).is_none() {
+        // Adopted, or somebody wiped the record of who owns what.
+        absorb(writer, target, live, &CLIENT_SIDE).await?
+    } else {
+        live
+    };
+    keep_replicas(writer, target, &live).await?;
+    Ok(live)
+}
+
+fn own_entry(object: &Json) -> Option<&Json> {
+    tree::items(object, "metadata.managedFields").find(|entry| {
+        tree::text(entry, "manager") == Some(MANAGER) && tree::text(entry, "operation") == Some("Apply")
+    })
+}
+
+/// Moves the entries of these managers' plain updates into our apply entry, as kubectl does when it migrates. Without
+/// it a field that we drop would stay, owned by them.
+pub(super) async fn absorb(
+    writer: &Writer<'_>,
+    target: &Target,
+    mut live: Json,
+    managers: &[&str],
+) -> Result<Json> {
+    for _ in 0..5 {
+        let Some(patch) = absorbing(&live, managers) else { return Ok(live) };
+        match writer.json_patch(target, &patch, MANAGER).await? {
+            Ok(object) => return Ok(object),
+            Err(status) if status.is_version_conflict() => {
+                match writer.cluster.get(writer.context, &target.path()).await? {
+                    Some(now) => live = now,
+                    None => return Ok(live),
+                }
+            }
+            Err(status) => return Err(status.into_error(false)),
+        }
+    }
+    Ok(live)
+}
+
+/// The patch that does it; `None` when there is nothing to move.
+fn absorbing(live: &Json, managers: &[&str]) -> Option<Json> {
+    let entries: Vec<&Json> = tree::items(live, "metadata.managedFields").collect();
+    let moves = |entry: &Json| {
+        tree::text(entry, "operation") == Some("Update")
+            && tree::text(entry, "subresource").is_none()
+            && tree::text(entry, "manager").is_some_and(|manager| managers.contains(&manager))
+    };
+    if !entries.iter().any(|entry| moves(entry)) {
+        return None;
+    }
+    let mut ours = own_entry(live).cloned();
+    for entry in entries.iter().filter(|entry| moves(entry)) {
+        match &mut ours {
+            None => {
+                let mut adopted = (*entry).clone();
+                adopted["manager"] = MANAGER.into();
+                adopted["operation"] = "Apply".into();
+                ours = Some(adopted);
+            }
+            Some(ours) => {
+                let mut union = ours["fieldsV1"].take();
+                merge(&mut union, &entry["fieldsV1"]);
+                ours["fieldsV1"] = union;
+            }
+        }
+    }
+    let mut after: Vec<Json> = entries
+        .iter()
+        .filter(|entry| !moves(entry) && own_entry(live) != Some(entry))
+        .map(|entry| (*entry).clone())
+        .collect();
+    after.extend(ours);
+    let mut patch = vec![
+        operation("replace", "/metadata/managedFields", after.into()),
+        operation(
+            "replace",
+            "/metadata/resourceVersion",
+            tree::at(live, "metadata.resourceVersion")?.clone(),
+        ),
+    ];
+    if tree::annotation(live, LAST_APPLIED).is_some() {
+        patch.push(
+            json!({"op": "remove", "path": format!("/metadata/annotations/{}", pointer(LAST_APPLIED))}),
+        );
+    }
+    Some(patch.into())
+}
+
+fn merge(into: &mut Json, from: &Json) {
+    let Json::Object(from) = from else { return };
+    if !into.is_object() {
+        *into = Json::Object(Map::new());
+    }
+    for (key, value) in from {
+        match into.get_mut(key) {
+            Some(inner) => merge(inner, value),
+            None => into[key] = value.clone(),
+        }
+    }
+}
+
+/// Dropping `replicas` as its only owner resets it to one. A second manager that holds the live value prevents that.
+async fn keep_replicas(writer: &Writer<'_>, target: &Target, live: &Json) -> Result<()> {
+    let replicas = tree::at(live, "spec.replicas");
+    let dropped = writer.gvk.group == "apps" && writer.inputs.at(&Path::parse("spec.replicas")).is_none();
+    let (true, Some(replicas)) = (dropped, replicas) else { return Ok(()) };
+    let steps = [Step::Field("spec".into()), Step::Field("replicas".into())];
+    let owners: Vec<&Json> = tree::items(live, "metadata.managedFields")
+        .filter(|entry| fields::holds(entry.get("fieldsV1").unwrap_or(&Json::Null), &steps))
+        .collect();
+    let only_ours = owners.len() == 1 && tree::text(owners[0], "manager") == Some(MANAGER);
+    if !only_ours {
+        return Ok(());
+    }
+    let body = json!({
+        "apiVersion": target.resource.api_version(),
+        "kind": writer.gvk.kind,
+        "metadata": {"name": target.name, "namespace": target.namespace, "uid": uid(live)},
+        "spec": {"replicas": replicas},
+    });
+    let path = format!("{}?fieldManager={KEEPER}&force=true", target.path());
+    let reply = writer.cluster.send(writer.context, Method::PATCH, &path, Some((APPLY, &body))).await?;
+    reply.success().map(drop).map_err(|status| status.into_error(false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_side_entries_become_ours() {
+        let live = json!({"metadata": {
+        "resourceVersion": "7",
+        "annotations": {LAST_APPLIED: "{}"},
+        "managedFields": [
+            {"manager": "kubectl-client-side-apply", "operation": "Update", "fieldsV1": {"f:data": {"f:a": {}}}},
+            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "fieldsV1": {}},
+            {"manager": "before-first-apply", "operation": "Update", "fieldsV1": {"f:data": {"f:b": {}}}},
+        ]}});
+        let patch = absorbing(&live, &CLIENT_SIDE).unwrap();
+        let after = &patch[0]["value"];
+        assert_eq!(after.as_array().unwrap().len(), 2);
+        assert_eq!(after[1]["manager"], "plinth");
+        assert_eq!(after[1]["operation"], "Apply");
+        assert_eq!(after[1]["fieldsV1"], json!({"f:data": {"f:a": {}, "f:b": {}}}));
+        assert_eq!(patch[1]["value"], "7");
+        assert_eq!(patch[2]["op"], "remove");
+        assert!(absorbing(&json!({"metadata": {"managedFields": []}}), &CLIENT_SIDE).is_none());
+    }
+}

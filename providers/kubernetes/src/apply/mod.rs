@@ -1,0 +1,304 @@
+//! Writing objects by server-side apply, so that nothing of anybody else's is taken over by accident.
+//!
+//! A create carries a resource version that cannot match: it succeeds only when nothing is there. An update carries
+//! the uid that was read: it cannot bring back what somebody deleted. Neither forces a conflict unless the object's
+//! annotation says so.
+
+mod claims;
+mod handover;
+mod one_of;
+mod pause;
+
+use http::Method;
+use plinth_provider::{Applied, Class, Context, Error, Path, Recorded, Request, Result, Urn, Value};
+use serde_json::{Value as Json, json};
+
+use crate::cluster::{Cluster, Redactor, Status};
+use crate::delete;
+use crate::diff;
+use crate::drift;
+use crate::kind::Gvk;
+use crate::manifest::manifest_exposed;
+use crate::outputs;
+use crate::owner::{self, MANAGER, Owner, owner_of};
+use crate::read::Target;
+use crate::tree;
+use crate::wait;
+use pause::Patience;
+
+const APPLY: &str = "application/apply-patch+yaml";
+/// How often one write is tried again for reasons of ownership before it is given up.
+const ATTEMPTS: usize = 8;
+
+/// Creates the object and waits until it is ready.
+pub(crate) async fn create(cluster: &Cluster, context: &Context, request: Request<'_>) -> Result<Applied> {
+    let writer = Writer::new(cluster, context, request)?;
+    let written = writer.create().await;
+    writer.finish(written).await
+}
+
+/// Brings the recorded object to the inputs and waits until it is ready.
+pub(crate) async fn update(
+    cluster: &Cluster,
+    context: &Context,
+    request: Request<'_>,
+    recorded: &Recorded,
+) -> Result<Applied> {
+    let writer = Writer::new(cluster, context, request)?;
+    let written = writer.update(recorded).await;
+    let applied = writer.finish(written).await?;
+    if writer.gvk.is("apps", "StatefulSet") {
+        claims::enlarge(&writer).await?;
+    }
+    Ok(applied)
+}
+
+/// What a write may assume.
+enum Precondition<'a> {
+    /// Nothing is there.
+    Absent,
+    /// This very object is there.
+    Uid(&'a str),
+}
+
+/// One object being written.
+struct Writer<'a> {
+    cluster: &'a Cluster,
+    context: &'a Context,
+    urn: &'a Urn,
+    gvk: Gvk,
+    inputs: &'a Value,
+    redactor: Redactor,
+    force: bool,
+}
+
+/// What was written, where, and as it came back.
+struct Written {
+    target: Target,
+    object: Json,
+}
+
+impl<'a> Writer<'a> {
+    fn new(cluster: &'a Cluster, context: &'a Context, request: Request<'a>) -> Result<Self> {
+        let annotations = request.inputs.at(&Path::parse("metadata.annotations"));
+        let force = annotations.and_then(|map| map.get(owner::FORCE)).and_then(Value::as_str) == Some("true");
+        Ok(Self {
+            cluster,
+            context,
+            urn: request.urn,
+            gvk: Gvk::known(request.urn.kind())?,
+            inputs: request.inputs,
+            redactor: Redactor::of(request.inputs),
+            force,
+        })
+    }
+
+    /// Waits until what was written is ready, and takes what is recorded from it.
+    async fn finish(&self, written: Result<Written>) -> Result<Applied> {
+        let clean = |error| self.redactor.error(error);
+        let Written { target, object } = written.map_err(clean)?;
+        let rewritten = drift::rewritten(&self.gvk, self.inputs, &object);
+        let ready = wait::until_ready(self.cluster, self.context, &self.gvk, &target, object, &self.redactor)
+            .await
+            .map_err(clean)?;
+        let mut outputs = outputs::of_live(&self.gvk, &ready);
+        if let Some(rewritten) = rewritten {
+            outputs.set(&Path::root().key(outputs::REWRITTEN), rewritten);
+        }
+        Ok(Applied { id: target.id(), outputs })
+    }
+
+    async fn create(&self) -> Result<Written> {
+        let mut patience = Patience::default();
+        loop {
+            let Some(target) = self.target().await? else {
+                patience.kind_missing(self).await?;
+                continue;
+            };
+            let status = match self.apply(&target, Precondition::Absent).await? {
+                Ok(object) => return Ok(Written { target, object }),
+                Err(status) => status,
+            };
+            if !status.is_version_conflict() && status.conflicts().is_empty() {
+                patience.after(self, status).await?;
+                continue;
+            }
+            match self.cluster.get(self.context, &target.path()).await? {
+                None => patience.again(self, "the object comes and goes").await?,
+                Some(live) if is_terminating(&live) => {
+                    delete::until_gone(self.cluster, self.context, &target, uid(&live)).await?;
+                }
+                Some(live) => match owner_of(&live, self.urn) {
+                    Owner::Ours => return self.bring(target, live).await,
+                    other => return Err(self.already_exists(&target, &live, &other)),
+                },
+            }
+        }
+    }
+
+    async fn update(&self, recorded: &Recorded) -> Result<Written> {
+        let Some(target) = self.target().await? else { return self.create().await };
+        let Some(live) = self.cluster.get(self.context, &target.path()).await? else {
+            self.context
+                .reporter
+                .warning(&format!("{} was deleted outside of Plinth; it is created again", target.id()));
+            return self.create().await;
+        };
+        if is_terminating(&live) {
+            delete::until_gone(self.cluster, self.context, &target, uid(&live)).await?;
+            return self.create().await;
+        }
+        if let Some(stack) = owner::foreign_stack(&live, self.urn) {
+            return Err(Error::new(Class::Conflict, format!("{} now belongs to the stack {stack}", target.id()))
+                .help("remove the resource from one of the two stacks; `plinth state rm` forgets it without deleting"));
+        }
+        let known = recorded.outputs.text_at("metadata.uid");
+        if known.is_some_and(|known| known != uid(&live)) && owner_of(&live, self.urn) != Owner::Ours {
+            return Err(Error::new(
+                Class::Conflict,
+                format!("{} was deleted and created again by somebody else", target.id()),
+            )
+            .help("import it to adopt the new one, or delete it to have it created again"));
+        }
+        if diff::recreates(&self.gvk, &recorded.inputs, self.inputs) {
+            self.context.reporter.waiting("leaving its pods and claims while it is created again");
+            delete::orphan(self.cluster, self.context, &target, uid(&live)).await?;
+            return self.create().await;
+        }
+        self.bring(target, live).await
+    }
+
+    /// Brings an object that is ours to the inputs.
+    async fn bring(&self, target: Target, live: Json) -> Result<Written> {
+        let mut patience = Patience::default();
+        let mut live = handover::prepare(self, &target, live).await?;
+        live = one_of::prepare(self, &target, live).await?;
+        let mut force = self.force;
+        for _ in 0..ATTEMPTS {
+            let id = uid(&live).to_owned();
+            let status = match self.apply_forced(&target, Precondition::Uid(&id), force).await? {
+                Ok(object) if is_terminating(&object) => {
+                    delete::until_gone(self.cluster, self.context, &target, &id).await?;
+                    return Box::pin(self.create()).await;
+                }
+                Ok(object) => return Ok(Written { target, object }),
+                Err(status) => status,
+            };
+            let conflicts = status.conflicts();
+            if !conflicts.is_empty() {
+                if !conflicts.iter().all(|conflict| handover::is_ours(&conflict.manager)) {
+                    return Err(status.into_error(false));
+                }
+                live = handover::absorb(self, &target, live, &[MANAGER]).await?;
+                // What an earlier write of ours holds under its own name.
+                force = true;
+            } else if status.is_one_of() {
+                live = one_of::replace_branches(self, &target, live, status).await?;
+            } else if status.is_version_conflict() || is_uid_mismatch(&status) {
+                match self.cluster.get(self.context, &target.path()).await? {
+                    None => return Box::pin(self.create()).await,
+                    Some(now) if owner::foreign_stack(&now, self.urn).is_some() => {
+                        return Err(status.into_error(false));
+                    }
+                    Some(now) => live = now,
+                }
+                patience.again(self, "the object changes while it is written").await?;
+            } else {
+                patience.after(self, status).await?;
+            }
+        }
+        Err(Error::new(Class::Conflict, format!("{} changes as fast as it is written", target.id())))
+    }
+
+    async fn target(&self) -> Result<Option<Target>> {
+        Target::of(self.cluster, self.context, &self.gvk, self.inputs).await
+    }
+
+    async fn apply(&self, target: &Target, precondition: Precondition<'_>) -> Result<Result<Json, Status>> {
+        self.apply_forced(target, precondition, false).await
+    }
+
+    async fn apply_forced(
+        &self,
+        target: &Target,
+        precondition: Precondition<'_>,
+        force: bool,
+    ) -> Result<Result<Json, Status>> {
+        let mut body = manifest_exposed(self.urn, self.inputs);
+        body["apiVersion"] = target.resource.api_version().into();
+        match precondition {
+            // No object ever has this version, so the write is refused unless nothing is there.
+            Precondition::Absent => body["metadata"]["resourceVersion"] = "1".into(),
+            Precondition::Uid(uid) => body["metadata"]["uid"] = uid.into(),
+        }
+        if let Some(namespace) = &target.namespace {
+            body["metadata"]["namespace"] = namespace.as_str().into();
+        }
+        let path = format!("{}?fieldManager={MANAGER}&fieldValidation=Strict&force={force}", target.path());
+        let creates = matches!(precondition, Precondition::Absent);
+        let reply = match self.cluster.send(self.context, Method::PATCH, &path, Some((APPLY, &body))).await {
+            // Bringing an object to its inputs may be repeated whatever became of the first try.
+            Err(error) if error.class == Class::UnknownOutcome && !creates => {
+                return Err(Error { class: Class::Unavailable, ..error });
+            }
+            other => other?,
+        };
+        for warning in &reply.warnings {
+            self.context.reporter.warning(&self.redactor.clean(warning));
+        }
+        Ok(reply.success())
+    }
+
+    /// A patch other than apply, where apply cannot do it.
+    async fn json_patch(&self, target: &Target, patch: &Json, manager: &str) -> Result<Result<Json, Status>> {
+        let path = format!("{}?fieldManager={manager}", target.path());
+        let content = Some(("application/json-patch+json", patch));
+        Ok(self.cluster.send(self.context, Method::PATCH, &path, content).await?.success())
+    }
+
+    fn already_exists(&self, target: &Target, live: &Json, owner: &Owner) -> Error {
+        let what = format!("{} {}", self.gvk.kind, target.id());
+        let error = match owner {
+            Owner::Other { stack, urn } => Error::new(
+                Class::AlreadyExists,
+                format!("{what} exists and belongs to {urn} of the stack {stack}"),
+            ),
+            _ => {
+                let managers = owner::managers(live);
+                let by = if managers.is_empty() {
+                    String::new()
+                } else {
+                    format!(" (written by {})", managers.join(", "))
+                };
+                Error::new(Class::AlreadyExists, format!("{what} exists and was not made by this stack{by}"))
+            }
+        };
+        error.help(format!(
+            "adopt it with `plinth import {} {}`, or give the resource another name",
+            self.urn,
+            target.id()
+        ))
+    }
+}
+
+fn uid(object: &Json) -> &str {
+    tree::text(object, "metadata.uid").unwrap_or("")
+}
+
+pub(crate) fn is_terminating(object: &Json) -> bool {
+    tree::text(object, "metadata.deletionTimestamp").is_some()
+}
+
+fn is_uid_mismatch(status: &Status) -> bool {
+    status.code == 422 && status.causes.iter().any(|cause| cause.field == "metadata.uid")
+}
+
+/// A JSON pointer's escaping of a key.
+fn pointer(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// One operation of a JSON patch.
+fn operation(op: &str, path: &str, value: Json) -> Json {
+    json!({"op": op, "path": path, "value": value})
+}

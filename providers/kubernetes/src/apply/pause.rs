@@ -1,0 +1,74 @@
+//! Refusals that pass by themselves, and how long each is waited for.
+
+use std::time::Duration;
+
+use plinth_provider::{Error, Result};
+use tokio::time::Instant;
+
+use super::Writer;
+use crate::cluster::Status;
+use crate::schema;
+
+/// A kind may be served only some time after its definition was established, longer with several API servers.
+const KIND: Duration = Duration::from_secs(60);
+/// A namespace that was just made, or a schema that was just changed, reaches every API server within this.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// How long this write has been refused.
+#[derive(Debug)]
+pub(super) struct Patience {
+    since: Instant,
+    tries: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { since: Instant::now(), tries: 0 }
+    }
+}
+
+impl Patience {
+    /// Waits before the next try when the refusal passes by itself; gives the error when it does not.
+    pub(super) async fn after(&mut self, writer: &Writer<'_>, status: Status) -> Result<()> {
+        let custom = schema::built_in(&writer.gvk).is_none();
+        let reason = writer.redactor.clean(&status.message);
+        if status.is_namespace_terminating() || status.is_webhook_down() {
+            return self.pause(writer, &reason).await;
+        }
+        if custom && status.is_kind_missing() {
+            return self.kind_missing(writer).await;
+        }
+        let settles = status.is_namespace_missing()
+            || (custom && status.is_mistyped() && status.message.contains("not declared in schema"));
+        if settles && self.since.elapsed() < SETTLE {
+            return self.pause(writer, &reason).await;
+        }
+        Err(status.into_error(true))
+    }
+
+    /// Waits until the kind may be served.
+    pub(super) async fn kind_missing(&mut self, writer: &Writer<'_>) -> Result<()> {
+        writer.cluster.served.forget(&writer.gvk.group);
+        if self.since.elapsed() < KIND {
+            return self.pause(writer, &format!("{} is not served yet", writer.gvk)).await;
+        }
+        Err(Error::invalid(format!("the cluster serves no kind {}", writer.gvk))
+            .help("declare its CustomResourceDefinition in the stack, or install what brings it"))
+    }
+
+    /// Waits a moment.
+    pub(super) async fn again(&mut self, writer: &Writer<'_>, reason: &str) -> Result<()> {
+        self.pause(writer, reason).await
+    }
+
+    async fn pause(&mut self, writer: &Writer<'_>, reason: &str) -> Result<()> {
+        writer.context.reporter.waiting(reason);
+        let delay = Duration::from_millis(100u64 << self.tries.min(5));
+        self.tries += 1;
+        let work = async {
+            tokio::time::sleep(delay).await;
+            Ok(())
+        };
+        writer.context.bounded(|| reason.to_owned(), work).await
+    }
+}

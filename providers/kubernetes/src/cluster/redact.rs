@@ -1,0 +1,120 @@
+//! Takes secrets out of the server's error texts: they echo values, and diffs of whole pods.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use plinth_provider::{Error, Value};
+
+const MASK: &str = "(secret)";
+/// Shorter texts would blot out ordinary words.
+const LEAST: usize = 4;
+/// The longest quoted value that is shown.
+const SHORT: usize = 120;
+
+/// Knows the texts that must not be shown.
+#[derive(Debug, Default)]
+pub(crate) struct Redactor {
+    texts: Vec<String>,
+}
+
+impl Redactor {
+    /// The secrets and the environment values of some inputs.
+    pub(crate) fn of(inputs: &Value) -> Self {
+        let mut texts = Vec::new();
+        inputs.secret_texts(&mut |text| {
+            if let Ok(bytes) = STANDARD.decode(text)
+                && let Ok(plain) = String::from_utf8(bytes)
+            {
+                texts.push(plain);
+            }
+            texts.push(text.to_owned());
+        });
+        env_values(inputs, &mut texts);
+        texts.retain(|text| text.len() >= LEAST);
+        // Longest first: a text may hold another.
+        texts.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        texts.dedup();
+        Self { texts }
+    }
+
+    /// A text without them, and without values that run over lines.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        let mut clean = text.to_owned();
+        for secret in &self.texts {
+            if clean.contains(secret.as_str()) {
+                clean = clean.replace(secret.as_str(), MASK);
+            }
+        }
+        shorten(&clean)
+    }
+
+    /// An error without them.
+    pub(crate) fn error(&self, mut error: Error) -> Error {
+        error.message = self.clean(&error.message);
+        error.help = error.help.map(|help| self.clean(&help));
+        error
+    }
+}
+
+fn env_values(value: &Value, texts: &mut Vec<String>) {
+    match value {
+        Value::Map(map) => {
+            for (key, value) in map {
+                if key == "env" {
+                    for item in value.as_list().unwrap_or_default() {
+                        // Flags such as `true` are no secrets, and common words.
+                        if let Some(text) = item.get("value").and_then(Value::as_str)
+                            && text.len() > 8
+                        {
+                            texts.push(text.to_owned());
+                        }
+                    }
+                }
+                env_values(value, texts);
+            }
+        }
+        Value::List(list) => list.iter().for_each(|value| env_values(value, texts)),
+        Value::Secret(inner) => env_values(inner, texts),
+        _ => {}
+    }
+}
+
+/// Cuts the value out of `Invalid value: <a whole object>: the reason`, and a diff that follows on further lines.
+pub(crate) fn shorten(text: &str) -> String {
+    const MARK: &str = "Invalid value: ";
+    let mut text = text.to_owned();
+    if let Some(at) = text.find(MARK).map(|at| at + MARK.len()) {
+        if let Some(end) = text[at..].rfind(": ").filter(|end| *end > SHORT) {
+            text.replace_range(at..at + end, "…");
+        }
+    }
+    match text.find('\n') {
+        Some(end) => text[..end].trim_end().to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_env_values_and_diffs_go() {
+        let inputs = Value::from([
+            ("data", Value::from([("k", Value::secret("aHVudGVyMg=="))])),
+            (
+                "spec",
+                Value::from([(
+                    "env",
+                    Value::List(vec![Value::from([("name", "P"), ("value", "postgres://me:pw@db")])]),
+                )]),
+            ),
+        ]);
+        let redactor = Redactor::of(&inputs);
+        let clean =
+            redactor.clean("cannot use hunter2 or aHVudGVyMg== at postgres://me:pw@db\n core.PodSpec{…}");
+        assert_eq!(clean, "cannot use (secret) or (secret) at (secret)");
+        let long =
+            format!("spec: Invalid value: core.PodSpec{{{}}}: field is immutable", "x: 1, ".repeat(60));
+        assert_eq!(redactor.clean(&long), "spec: Invalid value: …: field is immutable");
+    }
+}

@@ -1,0 +1,174 @@
+//! Requests as they go over the wire. Whole replies come back whatever their status: what a 409 means depends on who
+//! asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request};
+use kube::client::Body;
+use plinth_provider::{Class, Context, Error, Result};
+use serde_json::Value as Json;
+
+use super::discovery::Served;
+use super::error::Status;
+
+/// The longest that one request (not a watch) may take; kube's client itself never gives up on reading.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An API server, and what is known of it.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    pub client: kube::Client,
+    pub served: Arc<Served>,
+}
+
+/// A reply, whatever its status.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub status: u16,
+    pub body: Json,
+    pub warnings: Vec<String>,
+    pub retry_after: Option<Duration>,
+}
+
+impl Reply {
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The body, or the error that the status stands for.
+    pub(crate) fn success(self) -> Result<Json, Status> {
+        if self.is_success() { Ok(self.body) } else { Err(Status::of(self)) }
+    }
+}
+
+impl Cluster {
+    /// Sends a request and reads the whole reply.
+    ///
+    /// # Errors
+    /// [`Class::Unavailable`] when it did not arrive, [`Class::UnknownOutcome`] when a write may have,
+    /// [`Class::Cancelled`] and [`Class::Timeout`] as the context says.
+    pub(crate) async fn send(
+        &self,
+        context: &Context,
+        method: Method,
+        path: &str,
+        content: Option<(&str, &Json)>,
+    ) -> Result<Reply> {
+        let asked = format!("{method} {}", path.split('?').next().unwrap_or(path));
+        let writes = method != Method::GET;
+        let first = self.once(context, &method, path, content, &asked, writes).await?;
+        // An expired token: the client fetches a new one when asked again.
+        if first.status == 401 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            return self.once(context, &method, path, content, &asked, writes).await;
+        }
+        Ok(first)
+    }
+
+    async fn once(
+        &self,
+        context: &Context,
+        method: &Method,
+        path: &str,
+        content: Option<(&str, &Json)>,
+        asked: &str,
+        writes: bool,
+    ) -> Result<Reply> {
+        let mut request = Request::builder().method(method).uri(path).header("accept", "application/json");
+        let body = match content {
+            Some((kind, body)) => {
+                request = request.header("content-type", kind);
+                Body::from(body.to_string().into_bytes())
+            }
+            None => Body::empty(),
+        };
+        let request =
+            request.body(body).map_err(|error| Error::invalid(format!("cannot ask {asked}: {error}")))?;
+        let work = async {
+            let lost = |error: &kube::Error| transport(error, asked, writes);
+            let response = self.client.send(request).await.map_err(|error| lost(&error))?;
+            let (parts, body) = response.into_parts();
+            let bytes = body.collect_bytes().await.map_err(|error| lost(&error))?;
+            let body = serde_json::from_slice(&bytes)
+                .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&bytes).trim().to_owned()));
+            let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+            let retry_after =
+                header("retry-after").and_then(|text| text.parse().ok()).map(Duration::from_secs);
+            let warnings = parts
+                .headers
+                .get_all("warning")
+                .iter()
+                .filter_map(|value| warning_text(value.to_str().ok()?))
+                .collect();
+            Ok(Reply { status: parts.status.as_u16(), body, warnings, retry_after })
+        };
+        let timed = async {
+            match tokio::time::timeout(PATIENCE, work).await {
+                Ok(result) => result,
+                Err(_) => {
+                    let class = if writes { Class::UnknownOutcome } else { Class::Unavailable };
+                    Err(Error::new(class, format!("{asked}: no answer within {} s", PATIENCE.as_secs())))
+                }
+            }
+        };
+        context.bounded(|| format!("the API server had not answered {asked}"), timed).await.map_err(|error| {
+            // A write that was cut off may have happened.
+            match error.class {
+                Class::Timeout if writes => Error { class: Class::UnknownOutcome, ..error },
+                _ => error,
+            }
+        })
+    }
+
+    /// Reads what is at a path; `None` when nothing is.
+    pub(crate) async fn get(&self, context: &Context, path: &str) -> Result<Option<Json>> {
+        let reply = self.send(context, Method::GET, path, None).await?;
+        match reply.success() {
+            Ok(body) => Ok(Some(body)),
+            Err(status) if status.code == 404 => Ok(None),
+            Err(status) => Err(status.into_error(false)),
+        }
+    }
+}
+
+/// `299 - "unknown field \"spec.x\""` → `unknown field "spec.x"`.
+fn warning_text(header: &str) -> Option<String> {
+    let (_, quoted) = header.split_once('"')?;
+    let end = quoted.rfind('"')?;
+    Some(quoted[..end].replace("\\\"", "\""))
+}
+
+fn transport(error: &kube::Error, asked: &str, writes: bool) -> Error {
+    let mut texts = Vec::new();
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    let mut connecting = false;
+    while let Some(cause) = source {
+        if let Some(client) = cause.downcast_ref::<hyper_util::client::legacy::Error>() {
+            connecting |= client.is_connect();
+        }
+        let text = cause.to_string();
+        if !texts.iter().any(|known: &String| known.contains(&text)) {
+            texts.push(text);
+        }
+        source = cause.source();
+    }
+    let why = texts.join(": ");
+    if matches!(error, kube::Error::Auth(_)) {
+        return Error::new(Class::Denied, format!("cannot get credentials: {why}"));
+    }
+    // What never left this machine did not happen.
+    let class = if writes && !connecting { Class::UnknownOutcome } else { Class::Unavailable };
+    Error::new(class, format!("cannot reach the API server for {asked}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_unquoted() {
+        assert_eq!(warning_text(r#"299 - "unknown field \"a.b\"""#).unwrap(), r#"unknown field "a.b""#);
+        assert_eq!(warning_text("299"), None);
+    }
+}

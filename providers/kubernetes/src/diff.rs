@@ -1,0 +1,201 @@
+//! What it takes to bring a recorded object to the desired one, and what each kind declares for that.
+
+use std::time::Duration;
+
+use plinth_provider::{Change, Diff, KindSchema, Path, Pattern, Recorded, Result, Value, changes_with_sets};
+
+use crate::kind::Gvk;
+use crate::quantity;
+
+const CLAIM_SIZE: &str = "spec.resources.requests.storage";
+
+/// What a kind declares.
+pub(crate) fn schema(gvk: &Gvk) -> KindSchema {
+    let mut immutable = vec!["metadata.name", "metadata.namespace"];
+    immutable.extend_from_slice(immutable_paths(gvk));
+    let secret: &[&str] = if gvk.is("", "Secret") { &["data.*", "stringData.*"] } else { &[] };
+    let (usual, timeout) = durations(gvk);
+    KindSchema {
+        immutable: KindSchema::patterns(&immutable),
+        secret: KindSchema::patterns(secret),
+        computed: KindSchema::patterns(&["metadata.uid", "status", "spec.clusterIP", "spec.volumeName"]),
+        set_like: KindSchema::patterns(&["metadata.finalizers"]),
+        // An object's name is its identity: the old one must go before the new one can come.
+        delete_before_replace: true,
+        usual_duration: Duration::from_millis(usual),
+        default_timeout: Duration::from_secs(timeout),
+    }
+}
+
+/// Paths that the API server refuses to change. Not here, whatever the folklore says: PodDisruptionBudgets,
+/// HorizontalPodAutoscalers, CronJobs, a Job's parallelism, backoff, deadline and time to live, the capacity and
+/// reclaim policy of a volume, a Service's type.
+///
+/// Not here either: the parts of a StatefulSet that an update changes by leaving its pods as orphans for a moment
+/// (see [`recreates`]), so that neither pods nor claims are lost.
+fn immutable_paths(gvk: &Gvk) -> &'static [&'static str] {
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("apps", _) => match gvk.kind.as_str() {
+            "ControllerRevision" => &["data"],
+            _ => &["spec.selector"],
+        },
+        ("batch", "Job") => &[
+            "spec.template",
+            "spec.selector",
+            "spec.manualSelector",
+            "spec.completions",
+            "spec.completionMode",
+            "spec.podFailurePolicy",
+            "spec.backoffLimitPerIndex",
+            "spec.maxFailedIndexes",
+            "spec.managedBy",
+            "spec.successPolicy",
+            "spec.podReplacementPolicy",
+        ],
+        ("", kind) => match kind {
+            "Pod" => &[
+                "spec.volumes",
+                "spec.nodeName",
+                "spec.nodeSelector",
+                "spec.affinity",
+                "spec.serviceAccountName",
+                "spec.securityContext",
+                "spec.restartPolicy",
+                "spec.hostNetwork",
+                "spec.hostPID",
+                "spec.hostIPC",
+                "spec.priorityClassName",
+                "spec.runtimeClassName",
+                "spec.topologySpreadConstraints",
+                "spec.dnsPolicy",
+                "spec.dnsConfig",
+                "spec.containers[*].name",
+                "spec.containers[*].command",
+                "spec.containers[*].args",
+                "spec.containers[*].env",
+                "spec.containers[*].envFrom",
+                "spec.containers[*].ports",
+                "spec.containers[*].volumeMounts",
+                "spec.containers[*].workingDir",
+                "spec.containers[*].livenessProbe",
+                "spec.containers[*].readinessProbe",
+                "spec.containers[*].startupProbe",
+                "spec.containers[*].securityContext",
+                "spec.containers[*].lifecycle",
+            ],
+            "PersistentVolumeClaim" => &[
+                "spec.accessModes",
+                "spec.dataSource",
+                "spec.dataSourceRef",
+                "spec.selector",
+                "spec.storageClassName",
+                "spec.volumeMode",
+                "spec.volumeName",
+                "spec.resources.limits",
+            ],
+            "PersistentVolume" => &[
+                "spec.csi",
+                "spec.nfs",
+                "spec.hostPath",
+                "spec.local",
+                "spec.fc",
+                "spec.iscsi",
+                "spec.awsElasticBlockStore",
+                "spec.gcePersistentDisk",
+                "spec.azureDisk",
+                "spec.azureFile",
+                "spec.cephfs",
+                "spec.rbd",
+                "spec.volumeMode",
+            ],
+            "Service" => &["spec.clusterIP", "spec.clusterIPs", "spec.loadBalancerClass"],
+            "Secret" => &["type"],
+            "ResourceQuota" => &["spec.scopes", "spec.scopeSelector"],
+            _ => &[],
+        },
+        ("storage.k8s.io", "StorageClass") => {
+            &["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode", "allowedTopologies"]
+        }
+        ("storage.k8s.io", "CSIDriver") => {
+            &["spec.attachRequired", "spec.fsGroupPolicy", "spec.volumeLifecycleModes"]
+        }
+        ("storage.k8s.io", "VolumeAttributesClass") => &["driverName", "parameters"],
+        ("storage.k8s.io", "VolumeAttachment") => &["spec"],
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => &["roleRef"],
+        ("scheduling.k8s.io", "PriorityClass") => &["value", "preemptionPolicy"],
+        ("networking.k8s.io", "IngressClass") => &["spec.controller"],
+        ("node.k8s.io", "RuntimeClass") => &["handler"],
+        ("discovery.k8s.io", "EndpointSlice") => &["addressType"],
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+            &["spec.group", "spec.scope", "spec.names.kind", "spec.names.plural"]
+        }
+        ("certificates.k8s.io", "CertificateSigningRequest") => &["spec"],
+        _ => &[],
+    }
+}
+
+/// Milliseconds that a create usually takes, and seconds that it may take.
+fn durations(gvk: &Gvk) -> (u64, u64) {
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("apps", "StatefulSet") => (60_000, 600),
+        ("apps", _) => (20_000, 600),
+        ("batch", "Job") => (15_000, 600),
+        ("", "Pod") => (8_000, 600),
+        ("", "PersistentVolumeClaim") => (4_000, 600),
+        ("", "Service") => (200, 600),
+        ("", "Namespace") => (200, 600),
+        ("networking.k8s.io", "Ingress") => (2_000, 600),
+        ("apiextensions.k8s.io", _) => (500, 300),
+        ("admissionregistration.k8s.io", _) => (2_000, 300),
+        ("apiregistration.k8s.io", _) => (5_000, 300),
+        ("cert-manager.io", "Certificate") => (5_000, 600),
+        ("cert-manager.io", _) => (2_000, 300),
+        (group, _) if group.contains('.') && !group.ends_with(".k8s.io") => (1_000, 600),
+        _ => (150, 300),
+    }
+}
+
+/// The parts of a StatefulSet that can only change by deleting it and creating it again. Its pods and claims stay.
+const RECREATED: [&str; 3] = ["spec.serviceName", "spec.podManagementPolicy", "spec.volumeClaimTemplates"];
+
+/// Whether an update has to delete the object, leaving what it made, and create it again.
+pub(crate) fn recreates(gvk: &Gvk, before: &Value, after: &Value) -> bool {
+    gvk.is("apps", "StatefulSet")
+        && RECREATED.iter().any(|path| before.at(&Path::parse(path)) != after.at(&Path::parse(path)))
+}
+
+/// The difference between what is recorded and what is desired.
+pub(crate) fn diff(gvk: &Gvk, recorded: &Recorded, desired: &Value) -> Result<Diff> {
+    let mut schema = schema(gvk);
+    let frozen = (gvk.is("", "ConfigMap") || gvk.is("", "Secret"))
+        && recorded.inputs.get("immutable") == Some(&Value::Bool(true));
+    if frozen {
+        schema.immutable.extend(["data", "binaryData", "stringData", "immutable"].map(Pattern::parse));
+    }
+    let found: Vec<Change> = changes_with_sets(&recorded.inputs, desired, &schema.set_like)
+        .into_iter()
+        .filter(|change| !is_same_quantity(change))
+        .collect();
+    if gvk.is("", "PersistentVolumeClaim") && found.iter().any(shrinks) {
+        schema.immutable.push(Pattern::parse(CLAIM_SIZE));
+    }
+    Ok(Diff::from_changes(&schema, found))
+}
+
+/// Custom resources have no schema here, so their quantities are not canonical; equal ones are still no change.
+fn is_same_quantity(change: &Change) -> bool {
+    match (&change.before, &change.after) {
+        (Some(Value::String(before)), Some(Value::String(after))) => {
+            let both_measured =
+                [before, after].iter().all(|text| text.ends_with(|c: char| !c.is_ascii_digit()));
+            both_measured && quantity::same(before, after)
+        }
+        _ => false,
+    }
+}
+
+fn shrinks(change: &Change) -> bool {
+    let size = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).and_then(quantity::nano);
+    change.path == Path::parse(CLAIM_SIZE)
+        && matches!((size(&change.before), size(&change.after)), (Some(before), Some(after)) if after < before)
+}

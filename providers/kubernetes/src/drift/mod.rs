@@ -1,0 +1,73 @@
+//! Where a live object differs from what was applied, and who made it differ.
+//!
+//! Starts from what was recorded, not from the fields that we own: a field that somebody changed is not ours any more.
+//! Only then `managedFields` says whose it is now.
+
+mod compare;
+pub(crate) mod fields;
+
+use plinth_provider::{Drift, Live, Path, Recorded, Value};
+use serde_json::Value as Json;
+
+use crate::kind::Gvk;
+use crate::normal;
+use crate::outputs::REWRITTEN;
+use compare::{Compare, Difference};
+use fields::Owners;
+
+/// Where live differs from recorded.
+pub(crate) fn drift(gvk: &Gvk, recorded: &Recorded, live: &Live) -> Vec<Drift> {
+    let none = Json::Null;
+    let owners = Owners::of(live.details.get("managedFields").unwrap_or(&none));
+    let rewritten = recorded.outputs.get(REWRITTEN);
+    Compare::new(gvk, &owners)
+        .run(&recorded.inputs, &live.inputs)
+        .into_iter()
+        .filter(|difference| !was_rewritten(rewritten, difference))
+        .filter(|difference| !is_scaled(&owners, difference))
+        .map(|difference| attribute(&owners, difference))
+        .collect()
+}
+
+/// What admission made of our own write at once: the server stores it under our name, and writing it again changes
+/// nothing. `None` when everything came back as it was sent.
+pub(crate) fn rewritten(gvk: &Gvk, sent: &Value, reply: &Json) -> Option<Value> {
+    let none = Json::Null;
+    let owners = Owners::of(crate::tree::at(reply, "metadata.managedFields").unwrap_or(&none));
+    let live = normal::project(gvk, reply);
+    let found: std::collections::BTreeMap<String, Value> = Compare::new(gvk, &owners)
+        .run(sent, &live)
+        .into_iter()
+        .map(|difference| (difference.path.to_string(), difference.live.unwrap_or(Value::Null)))
+        .collect();
+    (!found.is_empty()).then_some(Value::Map(found))
+}
+
+fn was_rewritten(rewritten: Option<&Value>, difference: &Difference) -> bool {
+    rewritten
+        .and_then(|rewritten| rewritten.get(&difference.path.to_string()))
+        .is_some_and(|value| *value == difference.live.clone().unwrap_or(Value::Null))
+}
+
+/// Replicas that an autoscaler wrote through the scale subresource are its business.
+fn is_scaled(owners: &Owners<'_>, difference: &Difference) -> bool {
+    difference.path == Path::parse("spec.replicas")
+        && owners
+            .last_writer(&difference.steps)
+            .is_some_and(|owner| owner.subresource == Some("scale") && !owner.manager.starts_with("kubectl"))
+}
+
+fn attribute(owners: &Owners<'_>, difference: Difference) -> Drift {
+    let (by, at) = match owners.last_writer(&difference.steps) {
+        Some(owner) => (Some(owner.manager.to_owned()), owner.time),
+        // Nobody owns what is gone; the last one to write the object is the likely one.
+        None => match owners.last_of_all() {
+            Some(owner) => (Some(format!("{} (the last to write)", owner.manager)), owner.time),
+            None => (None, None),
+        },
+    };
+    Drift { path: difference.path, recorded: Some(difference.recorded), live: difference.live, by, at }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The provider itself: hands every call of the contract to the file that knows it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use plinth_provider::{
+    Applied, Context, Diff, Drift, KindSchema, Live, Provider, ReadRequest, Recorded, Request, Resource,
+    Result, Urn, Value,
+};
+
+use crate::cluster::{Cluster, Served};
+use crate::connect::Connector;
+use crate::kind::{Gvk, PREFIX};
+use crate::{apply, delete, diff, drift, infer, normal, outputs, read};
+
+/// Kubernetes objects of any kind, on any number of clusters.
+pub struct Kubernetes {
+    connector: Arc<dyn Connector>,
+    /// What each cluster was found to serve, by connection.
+    served: Mutex<HashMap<String, Arc<Served>>>,
+}
+
+impl std::fmt::Debug for Kubernetes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kubernetes").finish_non_exhaustive()
+    }
+}
+
+impl Kubernetes {
+    /// A provider that reaches its clusters through `connector`.
+    pub fn new(connector: Arc<dyn Connector>) -> Self {
+        Self { connector, served: Mutex::default() }
+    }
+
+    pub(crate) async fn cluster(&self, context: &Context, connection: Option<&Value>) -> Result<Cluster> {
+        let client = context
+            .bounded(
+                || "the cluster's credentials had not come".to_owned(),
+                self.connector.client(connection),
+            )
+            .await?;
+        let served = {
+            let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(served.entry(connection_key(connection)).or_default())
+        };
+        Ok(Cluster { client, served })
+    }
+}
+
+/// What tells one connection from another; it holds no credentials.
+pub(crate) fn connection_key(connection: Option<&Value>) -> String {
+    connection.map(|value| value.expose().to_string()).unwrap_or_default()
+}
+
+#[async_trait]
+impl Provider for Kubernetes {
+    fn name(&self) -> &str {
+        PREFIX.trim_end_matches(':')
+    }
+
+    fn schema(&self, kind: &str) -> Result<KindSchema> {
+        Ok(diff::schema(&Gvk::known(kind)?))
+    }
+
+    fn check(&self, urn: &Urn, inputs: Value) -> Result<Value> {
+        normal::check(urn, inputs)
+    }
+
+    fn diff(&self, recorded: &Recorded, desired: &Value) -> Result<Diff> {
+        diff::diff(&Gvk::known(recorded.urn.kind())?, recorded, desired)
+    }
+
+    fn predict(&self, urn: &Urn, desired: &Value, recorded: Option<&Recorded>) -> Value {
+        match Gvk::parse(urn.kind()) {
+            Ok(gvk) => outputs::predicted(&gvk, desired, recorded),
+            Err(_) => Value::Unknown,
+        }
+    }
+
+    fn infer_dependencies(&self, resources: &[&Resource]) -> Vec<(Urn, Urn)> {
+        infer::dependencies(resources)
+    }
+
+    async fn create(&self, context: &Context, request: Request<'_>) -> Result<Applied> {
+        let cluster = self.cluster(context, request.connection).await?;
+        apply::create(&cluster, context, request).await
+    }
+
+    async fn read(&self, context: &Context, request: ReadRequest<'_>) -> Result<Option<Live>> {
+        let cluster = self.cluster(context, request.recorded.connection.as_ref()).await?;
+        read::one(&cluster, context, request.recorded).await
+    }
+
+    async fn read_many(&self, context: &Context, requests: &[ReadRequest<'_>]) -> Vec<Result<Option<Live>>> {
+        read::many(self, context, requests).await
+    }
+
+    async fn update(&self, context: &Context, request: Request<'_>, recorded: &Recorded) -> Result<Applied> {
+        let cluster = self.cluster(context, request.connection).await?;
+        apply::update(&cluster, context, request, recorded).await
+    }
+
+    async fn delete(&self, context: &Context, recorded: &Recorded) -> Result<()> {
+        let cluster = self.cluster(context, recorded.connection.as_ref()).await?;
+        delete::delete(&cluster, context, recorded).await
+    }
+
+    async fn find(&self, context: &Context, request: Request<'_>) -> Result<Option<Live>> {
+        let cluster = self.cluster(context, request.connection).await?;
+        read::find(&cluster, context, request).await
+    }
+
+    fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {
+        match Gvk::parse(recorded.urn.kind()) {
+            Ok(gvk) => drift::drift(&gvk, recorded, live),
+            Err(_) => Vec::new(),
+        }
+    }
+}

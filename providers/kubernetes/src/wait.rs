@@ -1,0 +1,322 @@
+//! Waiting until an object is ready: a watch from the version that the write returned, so that nothing in between is
+//! lost, and a read every few seconds, because watches die silently.
+
+use std::time::Duration;
+
+use futures::{AsyncBufReadExt, StreamExt, TryStreamExt, stream::BoxStream};
+use http::{Method, Request};
+use plinth_provider::{Class, Context, Error, Result};
+use serde_json::Value as Json;
+use tokio::time::Instant;
+
+use crate::cluster::{Cluster, Redactor, escaped};
+use crate::kind::Gvk;
+use crate::owner;
+use crate::read::Target;
+use crate::ready::{State, Trouble, assess, trouble};
+use crate::tree;
+
+/// Load balancers drop idle streams after four minutes; the server ends ours before.
+const WATCH: u32 = 180;
+/// How often the object is read beside the watch.
+const POLL: Duration = Duration::from_secs(3);
+/// How long a container may be stuck before waiting is given up, and how often it must be seen.
+const GRACE: Duration = Duration::from_secs(20);
+const SIGHTS: u32 = 3;
+/// How many lines of a crashing container's log are shown.
+const LOG_LINES: u32 = 10;
+
+/// Waits until the object is ready, and gives it as it is then.
+pub(crate) async fn until_ready(
+    cluster: &Cluster,
+    context: &Context,
+    gvk: &Gvk,
+    target: &Target,
+    object: Json,
+    redactor: &Redactor,
+) -> Result<Json> {
+    if tree::annotation(&object, owner::WAIT) == Some("false") {
+        return Ok(object);
+    }
+    let waiter = Waiter { cluster, context, gvk, target, redactor };
+    let ready = waiter.wait(object).await?;
+    if gvk.is("apiextensions.k8s.io", "CustomResourceDefinition")
+        && let Some(group) = tree::text(&ready, "spec.group")
+    {
+        cluster.served.forget(group);
+    }
+    Ok(ready)
+}
+
+struct Waiter<'a> {
+    cluster: &'a Cluster,
+    context: &'a Context,
+    gvk: &'a Gvk,
+    target: &'a Target,
+    redactor: &'a Redactor,
+}
+
+/// How long the same pod has been stuck.
+#[derive(Default)]
+struct Stuck {
+    since: Option<Instant>,
+    sights: u32,
+}
+
+type Events = BoxStream<'static, std::io::Result<String>>;
+
+impl Waiter<'_> {
+    async fn wait(&self, mut object: Json) -> Result<Json> {
+        let mut events: Option<Events> = None;
+        let mut stuck = Stuck::default();
+        let mut last = String::new();
+        let mut detail: Option<String> = None;
+        let mut next_read = Instant::now() + Duration::from_millis(500);
+        loop {
+            let reason = match assess(self.gvk, &object) {
+                State::Ready(note) => {
+                    if let Some(note) = note {
+                        self.context.reporter.warning(&format!("{}: {note}", self.target.id()));
+                    }
+                    return Ok(object);
+                }
+                State::Failed(reason) => return Err(self.failed(&object, &reason).await),
+                State::Waiting(reason) => reason,
+            };
+            let shown = match &detail {
+                Some(detail) => format!("{reason}; {detail}"),
+                None => reason,
+            };
+            if shown != last {
+                self.context.reporter.waiting(&shown);
+                last = shown;
+            }
+            if events.is_none() {
+                events = self.watch(&object).await;
+            }
+            let step = async {
+                let event = async {
+                    match &mut events {
+                        Some(stream) => stream.next().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    event = event => Ok(Some(event)),
+                    () = tokio::time::sleep_until(next_read) => Ok(None),
+                }
+            };
+            match self.context.bounded(|| format!("{}: {last}", self.target.id()), step).await? {
+                Some(Some(Ok(line))) => match event(&line) {
+                    Event::Object(new) => object = new,
+                    Event::Gone => return Err(self.vanished()),
+                    Event::Nothing => {}
+                    // Too old, or broken: the next read starts a new one.
+                    Event::Broken => events = None,
+                },
+                Some(_) => events = None,
+                None => {
+                    match self.cluster.get(self.context, &self.target.path()).await {
+                        Ok(Some(now)) => object = now,
+                        Ok(None) => return self.missing(object),
+                        Err(error) if error.is_retryable() => detail = Some(error.message),
+                        Err(error) => return Err(error),
+                    }
+                    next_read = Instant::now() + POLL;
+                    if matches!(assess(self.gvk, &object), State::Waiting(_)) {
+                        if self.is_for_first_consumer(&object).await {
+                            return Ok(object);
+                        }
+                        detail = self.look_closer(&object, &mut stuck).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// A finished Job may remove itself before we look.
+    fn missing(&self, last: Json) -> Result<Json> {
+        if tree::at(&last, "spec.ttlSecondsAfterFinished").is_some() {
+            self.context.reporter.warning(&format!("{} finished and removed itself", self.target.id()));
+            return Ok(last);
+        }
+        Err(self.vanished())
+    }
+
+    fn vanished(&self) -> Error {
+        Error::new(Class::NotFound, format!("{} was deleted while it was waited for", self.target.id()))
+    }
+
+    async fn watch(&self, object: &Json) -> Option<Events> {
+        let version = tree::text(object, "metadata.resourceVersion")?;
+        let path = format!(
+            "{}?watch=true&fieldSelector=metadata.name%3D{}&resourceVersion={version}&timeoutSeconds={WATCH}\
+             &allowWatchBookmarks=true",
+            self.target.resource.collection(self.target.namespace.as_deref()),
+            escaped(&self.target.name),
+        );
+        let request = Request::get(path).body(Vec::new()).ok()?;
+        let opening =
+            tokio::time::timeout(Duration::from_secs(10), self.cluster.client.request_stream(request));
+        // Without a watch the reads go on.
+        let stream = opening.await.ok()?.ok()?;
+        Some(stream.lines().into_stream().boxed())
+    }
+
+    /// A claim of a class that waits for its first consumer stays pending until a pod comes.
+    async fn is_for_first_consumer(&self, object: &Json) -> bool {
+        if !self.gvk.is("", "PersistentVolumeClaim") {
+            return false;
+        }
+        let class = match tree::text(object, "spec.storageClassName") {
+            Some(name) if !name.is_empty() => {
+                let path = format!("/apis/storage.k8s.io/v1/storageclasses/{}", escaped(name));
+                self.cluster.get(self.context, &path).await.ok().flatten()
+            }
+            _ => None,
+        };
+        class.is_some_and(|class| tree::text(&class, "volumeBindingMode") == Some("WaitForFirstConsumer"))
+    }
+
+    /// What the pods and events of a waiting object say. Fails when a container has been stuck for long enough.
+    async fn look_closer(&self, object: &Json, stuck: &mut Stuck) -> Result<Option<String>> {
+        let found = self.troubles(object).await;
+        let Some(worst) = found.iter().find(|(_, trouble)| trouble.stuck).or(found.first()) else {
+            *stuck = Stuck::default();
+            return Ok(self.warning_event(object).await);
+        };
+        let (pod, trouble) = worst;
+        if !trouble.stuck {
+            *stuck = Stuck::default();
+            return Ok(Some(self.redactor.clean(&trouble.text)));
+        }
+        let since = *stuck.since.get_or_insert_with(Instant::now);
+        stuck.sights += 1;
+        if stuck.sights < SIGHTS || since.elapsed() < GRACE {
+            return Ok(Some(self.redactor.clean(&trouble.text)));
+        }
+        let mut message = format!("{} does not become ready: {}", self.target.id(), trouble.text);
+        if let Some(container) = &trouble.container
+            && let Some(log) = self.log(pod, container).await
+        {
+            message = format!("{message}; its log ends with: {log}");
+        }
+        Err(Error::new(Class::Invalid, self.redactor.clean(&message)).help(
+            "mend the image or its configuration; the annotation plinth.dev/wait: \"false\" does not wait",
+        ))
+    }
+
+    async fn failed(&self, object: &Json, reason: &str) -> Error {
+        let mut message = format!("{} failed: {reason}", self.target.id());
+        if let Some((pod, trouble)) = self.troubles(object).await.first() {
+            message = format!("{message}; {}", trouble.text);
+            if let Some(container) = &trouble.container
+                && let Some(log) = self.log(pod, container).await
+            {
+                message = format!("{message}; its log ends with: {log}");
+            }
+        }
+        Error::new(Class::Invalid, self.redactor.clean(&message))
+    }
+
+    /// The pods of the newest revision that are in trouble, with their names.
+    async fn troubles(&self, object: &Json) -> Vec<(String, Trouble)> {
+        let makes_pods = matches!(
+            (self.gvk.group.as_str(), self.gvk.kind.as_str()),
+            ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job")
+        );
+        let labels = tree::at(object, "spec.selector.matchLabels").and_then(Json::as_object);
+        let (true, Some(labels)) = (makes_pods, labels) else { return Vec::new() };
+        let mut selector: Vec<String> =
+            labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+        // Pods of an older revision may be broken; that is why they are replaced.
+        if let Some(revision) = self.revision(object, &selector).await {
+            selector.push(revision);
+        }
+        let pods = self.list("/api/v1", "pods", &selector).await;
+        pods.iter()
+            .filter_map(|pod| Some((tree::text(pod, "metadata.name")?.to_owned(), trouble(pod)?)))
+            .collect()
+    }
+
+    /// The label that tells the pods of the newest revision.
+    async fn revision(&self, object: &Json, selector: &[String]) -> Option<String> {
+        match self.gvk.kind.as_str() {
+            "StatefulSet" => {
+                let revision = tree::text(object, "status.updateRevision")?;
+                Some(format!("controller-revision-hash={revision}"))
+            }
+            "Deployment" => {
+                const REVISION: &str = "deployment.kubernetes.io/revision";
+                let current = tree::annotation(object, REVISION)?;
+                let sets = self.list("/apis/apps/v1", "replicasets", selector).await;
+                let newest = sets.iter().find(|set| tree::annotation(set, REVISION) == Some(current))?;
+                Some(format!("pod-template-hash={}", tree::label(newest, "pod-template-hash")?))
+            }
+            _ => None,
+        }
+    }
+
+    async fn list(&self, root: &str, plural: &str, selector: &[String]) -> Vec<Json> {
+        let Some(namespace) = &self.target.namespace else { return Vec::new() };
+        let path = format!(
+            "{root}/namespaces/{namespace}/{plural}?limit=100&labelSelector={}",
+            escaped(&selector.join(","))
+        );
+        match self.cluster.get(self.context, &path).await {
+            Ok(Some(list)) => tree::items(&list, "items").cloned().collect(),
+            // Only an explanation is lost.
+            _ => Vec::new(),
+        }
+    }
+
+    /// The newest warning about the object.
+    async fn warning_event(&self, object: &Json) -> Option<String> {
+        let namespace = self.target.namespace.as_deref().unwrap_or("default");
+        let uid = tree::text(object, "metadata.uid")?;
+        let selector = escaped(&format!("involvedObject.uid={uid},type=Warning"));
+        let path = format!("/api/v1/namespaces/{namespace}/events?limit=50&fieldSelector={selector}");
+        let list = self.cluster.get(self.context, &path).await.ok()??;
+        let newest = tree::items(&list, "items")
+            .filter(|event| tree::text(event, "type") == Some("Warning"))
+            .max_by_key(|event| tree::text(event, "lastTimestamp").unwrap_or("").to_owned())?;
+        Some(self.redactor.clean(&tree::explain(newest)))
+    }
+
+    /// The end of a crashed container's log.
+    async fn log(&self, pod: &str, container: &str) -> Option<String> {
+        let namespace = self.target.namespace.as_deref()?;
+        for previous in ["true", "false"] {
+            let path = format!(
+                "/api/v1/namespaces/{namespace}/pods/{}/log?container={}&previous={previous}&tailLines={LOG_LINES}",
+                escaped(pod),
+                escaped(container)
+            );
+            let reply = self.cluster.send(self.context, Method::GET, &path, None).await.ok()?;
+            if let Ok(Json::String(text)) = reply.success()
+                && !text.trim().is_empty()
+            {
+                let lines: Vec<&str> = text.lines().rev().take(LOG_LINES as usize).collect();
+                return Some(lines.into_iter().rev().collect::<Vec<_>>().join(" | "));
+            }
+        }
+        None
+    }
+}
+
+enum Event {
+    Object(Json),
+    Gone,
+    Nothing,
+    Broken,
+}
+
+fn event(line: &str) -> Event {
+    let Ok(mut json) = serde_json::from_str::<Json>(line) else { return Event::Broken };
+    match tree::text(&json, "type") {
+        Some("ADDED" | "MODIFIED") => Event::Object(json["object"].take()),
+        Some("DELETED") => Event::Gone,
+        Some("BOOKMARK") => Event::Nothing,
+        _ => Event::Broken,
+    }
+}
