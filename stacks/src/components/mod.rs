@@ -2,7 +2,32 @@
 //! Each states its own network edges. Which component comes when is in [`declare`]; what waits for what is not, that
 //! follows from references.
 
+mod backup;
+mod cert_manager;
+mod cloud;
+mod collector;
+mod database;
+mod exporters;
+mod job;
+mod namespaces;
+mod network_policies;
+mod storage;
+mod traefik;
+
 use crate::kit::Build;
 
 /// Declares the whole platform.
-pub(crate) fn declare(_build: &mut Build<'_>) {}
+pub(crate) fn declare(build: &mut Build<'_>) {
+    cloud::declare(build);
+    namespaces::declare(build);
+    storage::declare_classes(build);
+    cloud::declare_credentials(build);
+    cert_manager::declare(build);
+    storage::declare_object_store(build);
+    traefik::declare(build);
+    database::declare(build);
+    exporters::declare(build);
+    collector::declare(build);
+    backup::declare(build);
+    network_policies::declare(build);
+}

@@ -44,6 +44,8 @@ pub(crate) struct Build<'a> {
     pub foundation: Foundation,
     /// Everything issued by cert-manager waits for these.
     pub issuers: Vec<Urn>,
+    /// What an Ingress waits for.
+    pub ingress: Vec<Urn>,
     pub(super) edges: Edges,
     pub(super) deployed: BTreeSet<Part>,
     pub(super) declared: BTreeSet<Urn>,
@@ -69,6 +71,7 @@ impl<'a> Build<'a> {
             sizing: Sizing::of_platform(platform),
             foundation: Foundation::default(),
             issuers: Vec::new(),
+            ingress: Vec::new(),
             edges: Edges::default(),
             deployed: BTreeSet::new(),
             declared: BTreeSet::new(),
@@ -164,6 +167,11 @@ impl<'a> Build<'a> {
     /// A resource that was declared, to set its options.
     pub fn resource_mut(&mut self, urn: &Urn) -> Option<&mut Resource> {
         self.resources.iter_mut().rev().find(|resource| resource.urn == *urn)
+    }
+
+    /// Records that a part runs, so that its network edges count. [`Workload::deploy`](super::Workload::deploy) does.
+    pub fn runs(&mut self, part: Part) {
+        self.deployed.insert(part);
     }
 
     /// A namespace's name.

@@ -148,7 +148,8 @@ impl Container {
         self
     }
 
-    pub(super) fn finish(self) -> core::Container {
+    /// The container as Kubernetes' API has it.
+    pub fn finish(self) -> core::Container {
         let resources = self.compute.map(|compute| core::ResourceRequirements {
             requests: Some(amounts(&compute.cpu_request, &compute.memory_request)),
             limits: Some(amounts(&compute.cpu_limit, &compute.memory_limit)),

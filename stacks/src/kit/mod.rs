@@ -34,10 +34,11 @@ mod build;
 mod container;
 mod custom;
 mod foundation;
+mod ingress;
 mod network;
 mod object;
 pub(crate) mod parts;
-mod pod;
+pub(crate) mod pod;
 mod probe;
 mod secrets;
 mod services;
@@ -55,9 +56,11 @@ pub(crate) use custom::{
     IssuerSpec, LocalSecret, PrivateKey, SecretKey, go_duration,
 };
 pub(crate) use foundation::{Bucket, Foundation, Identity, StoreKind};
+pub(crate) use ingress::PUBLIC_ISSUER;
 pub(crate) use network::{Outside, Peer};
 pub(crate) use object::{Object, metadata, text_map};
 pub(crate) use parts::{Part, Phase, Space};
 pub(crate) use probe::{Check, Probes};
-pub(crate) use secrets::Entry;
+pub(crate) use secrets::{Entry, GRAFANA_ADMIN};
+pub(crate) use services::{INTERNAL_ISSUER, service_port};
 pub(crate) use workload::{CA_FILE, CERT_FILE, KEY_FILE, TLS_DIRECTORY, Workload};

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::build::Build;
 use super::object::{metadata, text_map};
-use super::parts::{Part, Space};
-use crate::model::Cidr;
+use super::parts::{self, Part, Space, ports};
+use crate::model::{Cidr, Database};
 
 /// The other end of an edge, inside the cluster or sending into it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +101,13 @@ impl Build<'_> {
 
     /// Allows connections from a part to a system outside the cluster's pods.
     pub fn allow_outside(&mut self, from: Part, to: Outside) {
+        // What is outside in one stack is inside in another.
+        if to == Outside::ObjectStore && self.stack.embedded_object_store() {
+            return self.allow(from, parts::OBJECT_STORE, &[ports::OBJECT_STORE]);
+        }
+        if to == Outside::Database && matches!(self.platform.database, Database::Embedded(_)) {
+            return self.allow(from, parts::DATABASE, &[ports::POSTGRESQL]);
+        }
         self.edges.outside.entry(from).or_default().insert(to);
     }
 
@@ -148,12 +155,12 @@ impl Build<'_> {
         }
     }
 
-    fn runs(&self, peer: &Peer) -> bool {
+    fn reaches(&self, peer: &Peer) -> bool {
         !matches!(peer, Peer::Part(part) if !self.deployed.contains(part))
     }
 
     fn inward(&self, edges: &BTreeSet<(Peer, Port)>) -> Vec<net::NetworkPolicyIngressRule> {
-        let by_peer = grouped(edges.iter().filter(|(peer, _)| self.runs(peer)));
+        let by_peer = grouped(edges.iter().filter(|(peer, _)| self.reaches(peer)));
         by_peer
             .into_iter()
             .map(|(peer, ports)| net::NetworkPolicyIngressRule { from: self.peers(peer), ports: Some(ports) })
@@ -161,7 +168,7 @@ impl Build<'_> {
     }
 
     fn outward(&self, edges: &BTreeSet<(Peer, Port)>) -> Vec<net::NetworkPolicyEgressRule> {
-        let by_peer = grouped(edges.iter().filter(|(peer, _)| self.runs(peer)));
+        let by_peer = grouped(edges.iter().filter(|(peer, _)| self.reaches(peer)));
         by_peer
             .into_iter()
             .map(|(peer, ports)| net::NetworkPolicyEgressRule { to: self.peers(peer), ports: Some(ports) })

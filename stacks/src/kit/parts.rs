@@ -116,8 +116,6 @@ parts! {
     CERT_MANAGER_CONTROLLER = CertManager, "cert-manager", "controller";
     CERT_MANAGER_WEBHOOK = CertManager, "cert-manager", "webhook";
     CERT_MANAGER_CAINJECTOR = CertManager, "cert-manager", "cainjector";
-    // The short-lived pods that answer proofs over HTTP; cert-manager makes and labels them.
-    CERT_MANAGER_SOLVER = Platform, "cert-manager", "acme-solver";
     TRAEFIK = Ingress, "traefik", "";
     DATABASE = Platform, "postgresql", "";
     OBJECT_STORE = Platform, "object-store", "";

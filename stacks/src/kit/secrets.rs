@@ -12,6 +12,9 @@ use super::object::{metadata, text_map};
 use super::parts::{Phase, Space};
 use crate::model::{SecretSource, StoreKind as ModelStoreKind};
 
+/// The Secret with Grafana's administrator: `user` and `password`.
+pub(crate) const GRAFANA_ADMIN: &str = "grafana-admin";
+
 /// One key of a Secret.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {

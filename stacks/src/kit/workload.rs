@@ -372,6 +372,10 @@ impl Workload {
         after.append(&mut self.after);
         if let Some(identity) = build.foundation.identities.get(&part) {
             after.extend(identity.needs.iter().cloned());
+            build.allow_outside(part, super::Outside::Metadata);
+            if matches!(build.stack.cloud, crate::model::Cloud::Azure(_)) {
+                build.allow_outside(part, super::Outside::Internet(443));
+            }
         }
         if let Some(names) = self.tls.take() {
             after.push(build.certificate(part, &names));

@@ -1,0 +1,86 @@
+//! What the platform stands on: network, key, cluster, node pools, buckets and identities, made by the stack's cloud or
+//! there already. The other components see only the [`Foundation`](crate::kit::Foundation) that comes out of it.
+
+mod existing;
+mod inputs;
+mod managed;
+
+use crate::kit::{Build, Part, StoreKind, parts};
+use crate::model::{BucketPurpose, Cloud};
+
+/// Who uses which bucket, and whether to write.
+const ACCESS: &[(Part, BucketPurpose, bool)] = &[
+    (parts::PROMETHEUS, BucketPurpose::Thanos, true),
+    (parts::THANOS_STORE, BucketPurpose::Thanos, false),
+    (parts::THANOS_COMPACTOR, BucketPurpose::Thanos, true),
+    (parts::THANOS_RULER, BucketPurpose::Thanos, true),
+    (parts::LOKI_INGESTER, BucketPurpose::Loki, true),
+    (parts::LOKI_QUERIER, BucketPurpose::Loki, false),
+    (parts::LOKI_INDEX_GATEWAY, BucketPurpose::Loki, false),
+    (parts::LOKI_COMPACTOR, BucketPurpose::Loki, true),
+    (parts::LOKI_RULER, BucketPurpose::Loki, true),
+    (parts::TEMPO_INGESTER, BucketPurpose::Tempo, true),
+    (parts::TEMPO_QUERIER, BucketPurpose::Tempo, false),
+    (parts::TEMPO_QUERY_FRONTEND, BucketPurpose::Tempo, false),
+    (parts::TEMPO_COMPACTOR, BucketPurpose::Tempo, true),
+    (parts::BACKUP, BucketPurpose::Backup, true),
+];
+
+/// Declares what the cloud gives, and records it as the build's foundation.
+pub(crate) fn declare(build: &mut Build<'_>) {
+    let simulated = build.target.rehearse || build.target.offline;
+    match &build.stack.cloud {
+        Cloud::Local(_) => managed::declare(build),
+        Cloud::Existing(_) if build.target.rehearse => managed::declare(build),
+        Cloud::Existing(cluster) => existing::declare(build, cluster),
+        _ if simulated => managed::declare(build),
+        cloud => {
+            let name = cloud.name();
+            build.error(
+                format!("the {name} provider is not part of this build yet"),
+                "run the same command with --rehearse to see the stack at work in the embedded cloud",
+            );
+        }
+    }
+}
+
+/// What stands in for keys and the like after the namespaces exist.
+pub(crate) fn declare_credentials(build: &mut Build<'_>) {
+    existing::declare_credentials(build);
+}
+
+/// The object store that the components' configuration speaks to.
+fn store(build: &Build<'_>) -> StoreKind {
+    let s3 = |endpoint: String, region: &str| StoreKind::S3 {
+        endpoint,
+        region: region.to_owned(),
+        path_style: false,
+        insecure: false,
+        internal_authority: false,
+    };
+    match &build.stack.cloud {
+        Cloud::Local(cloud) => s3(format!("{}.buckets.plinth.internal", cloud.region), &cloud.region),
+        Cloud::Aws(cloud) => s3(format!("s3.{}.amazonaws.com", cloud.region), &cloud.region),
+        Cloud::Gcp(_) => StoreKind::Gcs,
+        Cloud::Azure(_) => StoreKind::Azure { account: storage_account(build.stack.name.as_str()) },
+        Cloud::Existing(cluster) => existing::store(build, cluster),
+    }
+}
+
+/// Azure allows 3 to 24 lower-case letters and digits.
+fn storage_account(stack: &str) -> String {
+    let letters: String = stack.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("plinth{letters}").chars().take(24).collect()
+}
+
+/// Whether a part runs, for those that use buckets.
+fn runs(build: &Build<'_>, part: Part) -> bool {
+    let platform = build.platform;
+    match part.app {
+        "loki" => platform.loki.enabled,
+        "tempo" => platform.tempo.enabled,
+        "prometheus" | "thanos" => platform.thanos.enabled,
+        "backup" => platform.backup.enabled,
+        _ => true,
+    }
+}
