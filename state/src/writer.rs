@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::append::{Landed, create};
@@ -32,6 +33,7 @@ pub struct Writer {
 struct Shared {
     state: RwLock<Arc<State>>,
     next_op: AtomicU64,
+    lost: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl Writer {
         let shared = Arc::new(Shared {
             next_op: AtomicU64::new(state.next_op.max(1)),
             state: RwLock::new(Arc::new(state)),
+            lost: CancellationToken::new(),
         });
         let (requests, queue) = mpsc::unbounded_channel();
         let every = ttl / 3;
@@ -94,6 +97,11 @@ impl Writer {
     /// A number for an intent, unique in this log.
     pub fn next_op(&self) -> u64 {
         self.shared.next_op.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Cancelled as soon as it is known that another run has taken the lease: whatever is in flight should stop.
+    pub fn lost(&self) -> &CancellationToken {
+        &self.shared.lost
     }
 
     /// The epoch of the lease.
@@ -149,6 +157,9 @@ impl Appender {
             let batch = Batch::gather(first, &mut queue);
             let Batch { events, texts, waiting, release } = batch;
             let outcome = self.commit(events, texts, release.is_some()).await;
+            if outcome.as_ref().is_err_and(Error::is_fenced) {
+                self.shared.lost.cancel();
+            }
             for done in waiting {
                 // A caller that is gone does not want to know.
                 let _ = done.send(outcome.clone());

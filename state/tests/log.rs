@@ -108,6 +108,7 @@ async fn a_stale_writer_is_fenced_and_stays_fenced() {
         assert!(error.to_string().contains("taken over by two"), "{error}");
     }
     assert!(stale.release().await.unwrap_err().is_fenced());
+    assert!(stale.lost().is_cancelled() && !fresh.lost().is_cancelled());
     let op = fresh.next_op();
     fresh.append(vec![intends(intent(op, Action::Create, "b"))]).await.unwrap();
     let (_, state) = open(&backend).await;
@@ -254,6 +255,17 @@ async fn a_writer_that_is_dropped_leaves_its_intents_to_the_next() {
     next.append(vec![succeeded(op, recorded("a", "a", "v"))]).await.unwrap();
     assert!(next.state().pending.is_empty());
     next.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_writer_learns_that_it_was_fenced() {
+    let backend = memory();
+    let (log, mut state) = open(&backend).await;
+    let ttl = Duration::from_millis(150);
+    let writer = log.acquire(state.clone(), holder("one"), ttl, Duration::ZERO).await.unwrap();
+    log.unlock(&mut state, holder("admin")).await.unwrap();
+    tokio::time::timeout(TTL, writer.lost().cancelled()).await.unwrap();
+    assert!(writer.append(vec![Event::LeaseReleased]).await.unwrap_err().is_fenced());
 }
 
 #[tokio::test]
