@@ -1,11 +1,13 @@
 //! What an entry of the log tells. Tags and fields are the format: they may be added to, never renamed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use plinth_provider::{Class, Options, Recorded, Resource, Urn, Value, exposed};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::seal::Masked;
 use crate::{Holder, WrappedKey};
 
 /// Something that happened.
@@ -102,7 +104,7 @@ pub enum Event {
 }
 
 /// The beginning of an apply: everything that explains it and that returning to it takes.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionStarted {
     /// Its number: one more than the last.
@@ -123,6 +125,19 @@ pub struct RevisionStarted {
     pub stack_file_digest: String,
 }
 
+impl fmt::Debug for RevisionStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevisionStarted")
+            .field("revision", &self.revision)
+            .field("command", &self.command)
+            .field("declared", &self.declared)
+            .field("settings", &Masked(&self.settings))
+            .field("provenance", &self.provenance)
+            .field("stack_file_digest", &self.stack_file_digest)
+            .finish()
+    }
+}
+
 /// How one desired graph differs from another.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Delta {
@@ -135,7 +150,7 @@ pub struct Delta {
 }
 
 /// Where a revision comes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Provenance {
     /// Which way it came.
@@ -150,6 +165,18 @@ pub struct Provenance {
     /// What lies over this stack's own file from then on.
     #[serde(default, skip_serializing_if = "Json::is_null")]
     pub overlay: Json,
+}
+
+impl fmt::Debug for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provenance")
+            .field("kind", &self.kind)
+            .field("from_stack", &self.from_stack)
+            .field("revision", &self.revision)
+            .field("base", &Masked(&self.base))
+            .field("overlay", &Masked(&self.overlay))
+            .finish()
+    }
 }
 
 /// Which way a revision came.

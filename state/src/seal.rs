@@ -172,6 +172,22 @@ pub fn open_tree(key: &DataKey, tree: &mut Json) -> Result<()> {
     }
 }
 
+/// Shows a tree with its secrets masked: what `Debug` of anything that holds plain JSON goes through.
+pub(crate) struct Masked<'a>(pub &'a Json);
+
+impl std::fmt::Debug for Masked<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Json::Object(map) if map.contains_key(SECRET) => f.write_str("(secret)"),
+            Json::Object(map) => {
+                f.debug_map().entries(map.iter().map(|(key, value)| (key, Masked(value)))).finish()
+            }
+            Json::Array(list) => f.debug_list().entries(list.iter().map(Masked)).finish(),
+            plain => write!(f, "{plain}"),
+        }
+    }
+}
+
 /// Whether the tree holds a secret that would have to be sealed.
 pub fn holds_secret(tree: &Json) -> bool {
     match tree {

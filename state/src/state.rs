@@ -1,6 +1,7 @@
 //! State, materialized: what folding the log gives.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use plinth_provider::{Recorded, Resource, Urn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::seal::Masked;
 use crate::{Action, Delta, Finish, Intent, Lease, Provenance, WrappedKey};
 
 /// What is recorded of a stack at one position of its log. Cloning shares the resources.
@@ -72,7 +74,7 @@ pub struct PendingOp {
 }
 
 /// One apply.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Revision {
     /// Its number.
@@ -104,6 +106,24 @@ pub struct Revision {
     /// The revision whose promotion is in force from this one on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<u64>,
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revision")
+            .field("number", &self.number)
+            .field("command", &self.command)
+            .field("seq", &self.seq)
+            .field("started", &self.started)
+            .field("finished", &self.finished)
+            .field("result", &self.result)
+            .field("counts", &self.counts)
+            .field("provenance", &self.provenance)
+            .field("settings", &Masked(&self.settings))
+            .field("stack_file_digest", &self.stack_file_digest)
+            .field("promotion", &self.promotion)
+            .finish()
+    }
 }
 
 impl State {

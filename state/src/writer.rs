@@ -36,13 +36,12 @@ struct Shared {
     lost: CancellationToken,
 }
 
-#[derive(Debug)]
 enum Request {
     Append(Append),
     Release(oneshot::Sender<Result<()>>),
 }
 
-#[derive(Debug)]
+/// One call; `texts` hold its secrets in the clear.
 struct Append {
     events: Vec<Event>,
     texts: Vec<String>,
