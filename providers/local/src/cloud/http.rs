@@ -12,8 +12,8 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -82,11 +82,21 @@ impl Cloud {
             )
             .route("/cloud/v1/{collection}", get(list))
             .route("/cloud/v1/{collection}/{*name}", get(read).post(create).put(update).delete(delete))
+            .fallback(nowhere)
+            .layer(DefaultBodyLimit::max(LARGEST_BODY))
             .with_state(self.clone())
     }
 }
 
 type Answer = Result<Response, Refusal>;
+
+/// The largest object that can be written.
+const LARGEST_BODY: usize = 256 << 20;
+
+async fn nowhere(uri: Uri) -> Refusal {
+    Refusal::new(Code::NotFound, format!("there is nothing at {}", uri.path()))
+        .help("everything is below /cloud/v1")
+}
 
 fn kind(collection: &str) -> Result<CloudKind, Refusal> {
     CloudKind::of_collection(collection).ok_or_else(|| {

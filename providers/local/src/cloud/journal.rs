@@ -14,7 +14,10 @@ use serde::de::DeserializeOwned;
 /// The open journal.
 #[derive(Debug)]
 pub struct Journal {
+    path: PathBuf,
     file: File,
+    /// How many entries were appended since the journal was rewritten.
+    appended: usize,
 }
 
 impl Journal {
@@ -59,7 +62,8 @@ impl Journal {
         file.write_all(&text)?;
         file.sync_all()?;
         std::fs::rename(&fresh, path)?;
-        Ok(Self { file: OpenOptions::new().append(true).open(path)? })
+        let file = OpenOptions::new().append(true).open(path)?;
+        Ok(Self { path: path.to_owned(), file, appended: 0 })
     }
 
     /// Appends one entry.
@@ -73,7 +77,23 @@ impl Journal {
         self.file.write_all(&line).inspect_err(|_| {
             // Half a line in the middle would be damage; if even this fails, opening reports it.
             let _ = self.file.set_len(before);
-        })
+        })?;
+        self.appended += 1;
+        Ok(())
+    }
+
+    /// How many entries were appended since the journal was last rewritten.
+    pub fn appended(&self) -> usize {
+        self.appended
+    }
+
+    /// Rewrites the open journal with these entries.
+    ///
+    /// # Errors
+    /// When they could not be written; the journal then stays as it was.
+    pub fn compact<E: Serialize>(&mut self, entries: &[E]) -> io::Result<()> {
+        *self = Self::rewrite(&self.path, entries)?;
+        Ok(())
     }
 
     /// Makes everything written survive the machine.
@@ -123,6 +143,17 @@ mod tests {
         let (_dir, path) = journal_of(b"1\n{\n3\n");
         assert!(read(&path).unwrap_err().to_string().contains("line 2"));
         assert_eq!(std::fs::read(&path).unwrap(), b"1\n{\n3\n", "nothing is overwritten");
+    }
+
+    #[test]
+    fn compacting_keeps_what_it_is_given_and_goes_on() {
+        let (_dir, path) = journal_of(b"1\n2\n");
+        let mut journal = Journal::open(&path, |_: u32| {}, || vec![1, 2]).unwrap();
+        journal.append(&3).unwrap();
+        journal.compact(&[6]).unwrap();
+        journal.append(&7).unwrap();
+        assert_eq!(journal.appended(), 1);
+        assert_eq!(read(&path).unwrap(), [6, 7]);
     }
 
     #[test]

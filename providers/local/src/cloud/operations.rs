@@ -36,7 +36,7 @@ async fn run(cloud: &Cloud, operation: &Operation) {
         (CloudKind::NodePool, Action::Delete) => drain(cloud, operation).await,
         _ => Ok(()),
     };
-    sleep_until(operation.ends).await;
+    sleep_until(operation, operation.ends).await;
     if operation.kind == CloudKind::Bucket && operation.action == Action::Delete {
         objects::remove_all(&cloud.bucket_dir(&operation.name));
     }
@@ -98,7 +98,7 @@ async fn scale(cloud: &Cloud, operation: &Operation) -> Result<(), String> {
     let whole = operation.ends.as_millisecond() - operation.started.as_millisecond();
     for (at, machine) in machines.into_iter().enumerate() {
         let when = operation.started.as_millisecond() + whole * (at as i64 + 1) / count;
-        sleep_until(Timestamp::from_millisecond(when).unwrap_or(operation.ends)).await;
+        sleep_until(operation, Timestamp::from_millisecond(when).unwrap_or(operation.ends)).await;
         repeated(|| host.join(machine.clone())).await?;
     }
     for name in &surplus {
@@ -140,8 +140,10 @@ where
     }
 }
 
-async fn sleep_until(when: Timestamp) {
+async fn sleep_until(operation: &Operation, when: Timestamp) {
     let left = when.as_millisecond() - Timestamp::now().as_millisecond();
+    // A clock that was set back must not stop the cloud.
+    let left = left.min(operation.ends.as_millisecond() - operation.started.as_millisecond());
     if left > 0 {
         tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
     }

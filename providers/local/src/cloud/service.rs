@@ -1,5 +1,6 @@
 //! The simulated cloud as a whole: it judges requests, writes them down, and starts the operations they cause.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ use super::{CloudKind, objects, operations, rules};
 pub struct Settings {
     /// Multiplies every latency; 0 makes everything immediate.
     pub latency_scale: f64,
+    /// How long creating takes, before scaling, by kind; for kinds that are not named, what the kind says.
+    pub latencies: BTreeMap<String, Duration>,
     /// Where the machines of node pools join.
     pub nodes: Arc<dyn NodeHost>,
 }
@@ -297,8 +300,10 @@ impl Cloud {
             Action::Update => 0.4,
             Action::Delete => 0.5,
         };
-        let seconds =
-            (spec.latency.as_secs_f64() * share * self.inner.settings.latency_scale).clamp(0.0, 86_400.0);
+        let settings = &self.inner.settings;
+        let latency = settings.latencies.get(spec.name).copied().unwrap_or(spec.latency);
+        // What is not a number counts as none.
+        let seconds = (latency.as_secs_f64() * share * settings.latency_scale).max(0.0).min(86_400.0);
         let started = Timestamp::now();
         let ends = started + Duration::from_secs_f64(seconds);
         let serial = store.state().next_serial();

@@ -13,6 +13,9 @@ use super::record::{Operation, Progress, Record};
 /// How many ended operations can still be asked about.
 const REMEMBERED: usize = 2000;
 
+/// After how many changes the journal is rewritten, however little there is to keep.
+const COMPACT_AFTER: usize = 10_000;
+
 /// One change: resources as they are after it, what is gone, and the operation it belongs to.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Change {
@@ -140,6 +143,12 @@ impl Store {
         change.serial = self.state.next_serial();
         self.journal.append(&change)?;
         self.state.apply(change);
+        if self.journal.appended() >= COMPACT_AFTER
+            && let Err(error) = self.journal.compact(&[self.state.snapshot()])
+        {
+            // The long journal is as good as the short one.
+            tracing::warn!(%error, "the journal of the simulated cloud could not be shortened");
+        }
         Ok(())
     }
 

@@ -1,14 +1,17 @@
 //! Calls to a place, wherever it is served: when its owner has ended, the call finds or becomes the next one.
 
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tower_service::Service;
 
 use super::gate::{ABOUT, About, INSTANCE, Requests};
 use super::{Place, PlaceError};
@@ -47,7 +50,7 @@ impl Place {
     ///
     /// # Errors
     /// When the place cannot be reached, or the connection broke.
-    pub async fn call(&self, request: Request<Bytes>) -> Result<Response<Incoming>, CallError> {
+    pub async fn request(&self, request: Request<Bytes>) -> Result<Response<Incoming>, CallError> {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let mut tries = 0;
         loop {
@@ -73,12 +76,12 @@ impl Place {
         }
     }
 
-    /// Like [`Place::call`], with the whole answer.
+    /// Like [`Place::request`], with the whole answer.
     ///
     /// # Errors
-    /// As [`Place::call`].
+    /// As [`Place::request`].
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, CallError> {
-        let (parts, body) = self.call(request).await?.into_parts();
+        let (parts, body) = self.request(request).await?.into_parts();
         let body = body.collect().await.map_err(|error| CallError::Lost(chain(&error)))?;
         Ok(Response::from_parts(parts, body.to_bytes()))
     }
@@ -86,13 +89,38 @@ impl Place {
     /// How many requests the place has served since its owner opened it.
     ///
     /// # Errors
-    /// As [`Place::call`].
+    /// As [`Place::request`].
     pub async fn requests(&self) -> Result<Requests, CallError> {
         let request = Request::get(ABOUT).body(Bytes::new()).map_err(malformed)?;
         let response = self.send(request).await?;
         let about: About = serde_json::from_slice(response.body())
             .map_err(|error| CallError::Unreached(error.to_string()))?;
         Ok(about.requests)
+    }
+}
+
+/// A place is what a Kubernetes client can be built on: `kube::Client::new(place.clone(), "default")`. Such a client needs
+/// no address and no token, and survives the end of the place's owner.
+impl<B> Service<Request<B>> for Place
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Incoming>;
+    type Error = CallError;
+    type Future = BoxFuture<'static, Result<Self::Response, CallError>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let place = self.clone();
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.map_err(|error| malformed(error.into()))?.to_bytes();
+            Place::request(&place, Request::from_parts(parts, body)).await
+        })
     }
 }
 

@@ -52,7 +52,7 @@ impl Files {
     pub fn try_lock(&self) -> Result<Option<Lock>, PlaceError> {
         let path = self.lock_file();
         let failed = |source| PlaceError::Files { what: format!("lock {}", path.display()), source };
-        std::fs::create_dir_all(&self.dir).map_err(failed)?;
+        create_private(&self.dir).map_err(failed)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -153,6 +153,25 @@ impl Lock {
         let _ = self.file.rewind();
         let _ = write!(self.file, "{}", std::process::id());
     }
+}
+
+/// Makes a directory that only its owner may enter: it holds what the cluster's secrets say.
+fn create_private(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    // Another process may make it at the same moment.
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(dir)
 }
 
 /// Writes a file that only its owner may read, in one step.

@@ -13,8 +13,11 @@ mod kubeconfig;
 mod kubernetes;
 mod owner;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Options {
     /// Multiplies every simulated latency; 0 makes everything immediate.
     pub latency_scale: f64,
+    /// How long creating takes, before scaling, by kind (`local:cloud/Cluster`): learned from a real cloud, for
+    /// instance. Kinds that are not named take their usual time.
+    pub latencies: BTreeMap<String, Duration>,
     /// What goes wrong on purpose.
     pub faults: Option<Faults>,
     /// Offers a node to Kubernetes while no node pool does.
@@ -47,7 +53,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { latency_scale: 1.0, faults: None, virtual_node: true }
+        Self { latency_scale: 1.0, latencies: BTreeMap::new(), faults: None, virtual_node: true }
     }
 }
 

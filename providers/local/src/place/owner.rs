@@ -43,7 +43,11 @@ impl Owner {
         let token = files.token()?;
         let listener = listen(&files, port).await?;
         let kubernetes = Kubernetes::open(&files.kubernetes(), options).await?;
-        let settings = Settings { latency_scale: options.latency_scale, nodes: Arc::new(kubernetes.clone()) };
+        let settings = Settings {
+            latency_scale: options.latency_scale,
+            latencies: options.latencies.clone(),
+            nodes: Arc::new(kubernetes.clone()),
+        };
         let opening = PlaceError::files(format!("open {}", files.cloud().display()));
         let cloud = Cloud::open(&files.cloud(), settings).map_err(opening)?;
         let address = listener.local_addr().map_err(PlaceError::files("listen on a loopback port"))?;

@@ -204,8 +204,59 @@ async fn serving_takes_a_port_and_ends_when_told() {
     assert!(matches!(busy, Err(PlaceError::Busy { .. })));
     // A watch does not keep the place from ending.
     let watch = Request::get("/api/v1/namespaces?watch=true").body(Bytes::new()).unwrap();
-    let watching = other.call(watch).await.unwrap();
+    let watching = other.request(watch).await.unwrap();
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(5), serving).await.unwrap().unwrap().unwrap();
     drop(watching);
+}
+
+#[tokio::test]
+async fn a_kubernetes_client_works_by_kubeconfig_and_by_place() {
+    use k8s_openapi::api::core::v1::Node;
+    let dir = tempfile::tempdir().unwrap();
+    let place = Place::attach(dir.path(), quick()).await.unwrap();
+    let config = kube::config::Kubeconfig::from_yaml(&place.kubeconfig().unwrap()).unwrap();
+    let config = kube::Config::from_custom_kubeconfig(config, &Default::default()).await.unwrap();
+    let guest = Place::attach(dir.path(), quick()).await.unwrap();
+    for client in [kube::Client::try_from(config).unwrap(), kube::Client::new(guest, "default")] {
+        let nodes = kube::Api::<Node>::all(client).list(&Default::default()).await.unwrap();
+        assert_eq!(nodes.items.len(), 1, "the stand-in");
+    }
+}
+
+#[tokio::test]
+async fn faults_hit_both_apis_and_what_is_lost_was_carried_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Some(Faults { seed: 11, rate: 0.9 });
+    let place = Place::attach(dir.path(), Options { faults, ..quick() }).await.unwrap();
+    let mut lost = 0;
+    for at in 0..40 {
+        let map =
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": format!("m{at}") } });
+        let request = Request::post("/api/v1/namespaces/default/configmaps")
+            .header("content-type", "application/json")
+            .body(map.to_string().into())
+            .unwrap();
+        let there = async || {
+            let path = format!("/api/v1/namespaces/default/configmaps/m{at}");
+            let response = place.send(Request::get(path).body(Bytes::new()).unwrap()).await.unwrap();
+            response.status().is_success()
+        };
+        match place.send(request).await {
+            Err(CallError::Lost(_)) => {
+                lost += 1;
+                assert!(there().await, "m{at}");
+            }
+            Ok(response) if response.status().is_success() => assert!(there().await, "m{at}"),
+            Ok(response) => {
+                assert!([429, 500, 503].contains(&response.status().as_u16()), "{response:?}");
+                let status: Json = serde_json::from_slice(response.body()).unwrap();
+                assert_eq!(status["kind"], "Status");
+                assert!(!there().await, "m{at}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(lost > 2, "{lost}");
+    assert!(place.requests().await.unwrap().faults > 20);
 }

@@ -26,6 +26,19 @@ pub struct AddOn {
     pub tags: BTreeMap<String, Property<String>>,
 }
 
+impl AddOn {
+    /// An add-on of a cluster, in the cloud's version.
+    pub fn new(cluster: impl Into<Property<String>>, name: &str) -> Self {
+        Self {
+            cluster: cluster.into(),
+            name: Some(name.to_owned()),
+            version: None,
+            configuration: BTreeMap::new(),
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
 impl Kind for AddOn {
     const KIND: &'static str = SPEC.name;
 }

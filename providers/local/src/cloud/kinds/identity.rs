@@ -38,6 +38,20 @@ pub struct Access {
     pub role: String,
 }
 
+impl Identity {
+    /// The identity of a ServiceAccount, without any access yet.
+    pub fn new(cluster: impl Into<Property<String>>, namespace: &str, service_account: &str) -> Self {
+        Self {
+            name: None,
+            cluster: cluster.into(),
+            namespace: namespace.to_owned(),
+            service_account: service_account.to_owned(),
+            access: Vec::new(),
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
 impl Kind for Identity {
     const KIND: &'static str = SPEC.name;
 }

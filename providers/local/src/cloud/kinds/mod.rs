@@ -135,7 +135,6 @@ impl CloudKind {
         let sets = fields::sets(spec.fields);
         KindSchema {
             immutable: KindSchema::patterns(&immutable),
-            computed: KindSchema::patterns(&["status", "nodes"]),
             set_like: KindSchema::patterns(&sets.iter().map(String::as_str).collect::<Vec<_>>()),
             // Names are unique, and a resource's name is among its inputs.
             delete_before_replace: true,
@@ -189,4 +188,47 @@ fn default_region() -> Value {
 
 fn no_rules(_: &Value) -> Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use plinth_provider::{Kind, OutputRef, Property, Urn, typed};
+
+    use super::*;
+
+    fn checked<K: Kind>(inputs: &K) -> Value {
+        let kind = CloudKind::parse(K::KIND).unwrap();
+        let mut inputs = typed(inputs).unwrap();
+        if inputs.get("name").is_none() {
+            inputs.set(&"name".into(), "some".into());
+        }
+        kind.check(inputs).unwrap()
+    }
+
+    #[test]
+    fn the_typed_forms_are_accepted() {
+        let other = |path: &str| {
+            let urn = Urn::new("dev", "local:cloud/Network", "main").unwrap();
+            Property::Output(OutputRef { urn, path: path.into() })
+        };
+        checked(&Network::default());
+        checked(&Key { rotation_days: Some(90), ..Key::default() });
+        let cluster =
+            Cluster { version: "1.35".to_owned(), network: Some(other("id")), ..Cluster::default() };
+        assert!(checked(&cluster).get("network").is_some_and(Value::has_unknown));
+        let taint = Taint { key: "only".to_owned(), value: None, effect: "NoSchedule".to_owned() };
+        checked(&NodePool { taints: vec![taint], ..NodePool::new(other("name")) });
+        let rule =
+            LifecycleRule { id: "old".to_owned(), expiration_days: Some(30), ..LifecycleRule::default() };
+        checked(&Bucket { lifecycle: vec![rule], ..Bucket::default() });
+        let access = vec![Access { bucket: other("name"), role: "writer".to_owned() }];
+        checked(&Identity { access, ..Identity::new("main", "loki", "loki") });
+        checked(&AddOn::new("main", "dns"));
+    }
+
+    #[test]
+    fn kinds_that_do_not_exist_have_similar_ones() {
+        let error = CloudKind::parse("local:cloud/Custer").unwrap_err();
+        assert_eq!(error.help.as_deref(), Some("did you mean `local:cloud/Cluster`?"));
+    }
 }

@@ -60,6 +60,30 @@ pub struct Taint {
     pub effect: String,
 }
 
+impl NodePool {
+    /// A pool of a cluster, everything else left out.
+    pub fn new(cluster: impl Into<Property<String>>) -> Self {
+        Self {
+            cluster: cluster.into(),
+            name: None,
+            region: None,
+            instance_type: None,
+            cpu: None,
+            memory_gb: None,
+            min_size: None,
+            max_size: None,
+            desired_size: None,
+            zones: None,
+            disk_gb: None,
+            labels: BTreeMap::new(),
+            taints: Vec::new(),
+            version: None,
+            spot: false,
+            tags: BTreeMap::new(),
+        }
+    }
+}
+
 impl Kind for NodePool {
     const KIND: &'static str = SPEC.name;
 }

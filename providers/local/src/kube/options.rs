@@ -1,0 +1,71 @@
+//! How a server is set up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::faults::Faults;
+
+/// Settings of an embedded API server. The default is a quick server with controllers and one virtual node.
+#[derive(Clone)]
+pub struct Options {
+    /// Whether simulated controllers run.
+    pub controllers: bool,
+    /// Offer the node `plinth-local` for as long as no other node exists.
+    pub virtual_node: bool,
+    /// Multiplies every simulated delay; 0 makes everything happen at once.
+    pub time_scale: f64,
+    /// How long a container takes from scheduled to ready, before scaling.
+    pub pod_start: Duration,
+    /// How long a Job's pod runs, before scaling.
+    pub job_run: Duration,
+    /// How long a volume takes to be provisioned, before scaling.
+    pub volume_provisioning: Duration,
+    /// How long a load balancer takes to get its address, before scaling.
+    pub load_balancer: Duration,
+    /// How long a certificate takes to be issued, before scaling.
+    pub certificate: Duration,
+    /// Images that cannot be pulled, beside those with the tag `does-not-exist`.
+    pub bad_images: Vec<String>,
+    /// The Kubernetes version the server says it is.
+    pub version: (u32, u32, u32),
+    /// What goes wrong on purpose.
+    pub faults: Option<Arc<dyn Faults>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            controllers: true,
+            virtual_node: true,
+            time_scale: 1.0,
+            pod_start: Duration::from_millis(25),
+            job_run: Duration::from_millis(40),
+            volume_provisioning: Duration::from_millis(10),
+            load_balancer: Duration::from_millis(20),
+            certificate: Duration::from_millis(15),
+            bad_images: Vec::new(),
+            version: (1, 36, 2),
+            faults: None,
+        }
+    }
+}
+
+impl Options {
+    /// A delay after scaling.
+    pub(crate) fn scaled(&self, delay: Duration) -> Duration {
+        Duration::try_from_secs_f64(delay.as_secs_f64() * self.time_scale.clamp(0.0, 1e4)).unwrap_or(delay)
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("controllers", &self.controllers)
+            .field("virtual_node", &self.virtual_node)
+            .field("time_scale", &self.time_scale)
+            .field("bad_images", &self.bad_images)
+            .field("version", &self.version)
+            .field("faults", &self.faults.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! HTTP: what a request asks for, who answers it, and how the answer is put.
+
+mod body;
+mod dispatch;
+pub(crate) mod lost;
+pub(crate) mod negotiate;
+mod read;
+pub(crate) mod request;
+mod reviews;
+mod subresources;
+mod watch;
+mod writes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+
+use super::json::Json;
+use super::server::Server;
+use super::status::Status;
+
+/// The API as a router: one handler, since paths are data.
+pub(crate) fn router(server: Arc<Server>) -> Router {
+    Router::new().fallback(handle).with_state(server)
+}
+
+async fn handle(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
+    dispatch::dispatch(server, request).await
+}
+
+/// A complete answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub code: u16,
+    pub body: Json,
+    pub warnings: Vec<String>,
+    /// Another content type than plain JSON.
+    pub content_type: Option<&'static str>,
+    /// Text instead of JSON.
+    pub text: Option<String>,
+    /// A validator for caches.
+    pub etag: Option<String>,
+}
+
+impl Reply {
+    /// 200 with a document.
+    pub fn ok(body: Json) -> Self {
+        Self { code: 200, body, warnings: Vec::new(), content_type: None, text: None, etag: None }
+    }
+    /// Any code with a document.
+    pub fn with(code: u16, body: Json, warnings: Vec<String>) -> Self {
+        Self { code, warnings, ..Self::ok(body) }
+    }
+    /// 200 with plain text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { text: Some(text.into()), ..Self::ok(Json::Null) }
+    }
+
+    fn into_response(self) -> Response<Body> {
+        let (body, kind) = match self.text {
+            Some(text) => (text, self.content_type.unwrap_or("text/plain; charset=utf-8")),
+            None => (self.body.to_string(), self.content_type.unwrap_or("application/json")),
+        };
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        if let Some(Ok(etag)) = self.etag.map(|e| HeaderValue::from_str(&e)) {
+            headers.insert(header::ETAG, etag);
+        }
+        for warning in self.warnings {
+            let clean: String = warning.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ");
+            if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{clean}\"")) {
+                headers.append(header::WARNING, value);
+            }
+        }
+        response
+    }
+}
+
+impl Status {
+    fn into_response(self) -> Response<Body> {
+        let mut reply =
+            if self.plain { Reply::text(format!("{}\n", self.message)) } else { Reply::ok(self.to_json()) };
+        reply.code = self.code;
+        let mut response = reply.into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

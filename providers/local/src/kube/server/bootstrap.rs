@@ -1,0 +1,102 @@
+//! What a fresh cluster holds.
+
+use super::super::json::{Json, json};
+use super::super::store::Key;
+use super::Server;
+
+const MANAGER: &str = "kube-apiserver";
+
+impl Server {
+    /// Creates what is missing.
+    pub(super) fn bootstrap(&self) {
+        let mut objects: Vec<Json> = Vec::new();
+        for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            objects.push(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
+        }
+        objects.push(json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "kubernetes", "namespace": "default",
+                "labels": {"component": "apiserver", "provider": "kubernetes"}},
+            "spec": {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"], "type": "ClusterIP",
+                "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]}
+        }));
+        for (name, value, description) in [
+            (
+                "system-cluster-critical",
+                2_000_000_000,
+                "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+            ),
+            (
+                "system-node-critical",
+                2_000_001_000,
+                "Used for system critical pods that must not be moved from their current node.",
+            ),
+        ] {
+            objects.push(json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+                "metadata": {"name": name}, "value": value, "description": description}));
+        }
+        objects.extend(roles());
+        for (group, versions) in self.registry.groups() {
+            if self.registry.all().iter().any(|r| r.group == group && r.custom.is_some()) {
+                continue;
+            }
+            for version in versions {
+                objects.push(json!({
+                    "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+                    "metadata": {"name": format!("{version}.{group}"),
+                        "labels": {"kube-aggregator.kubernetes.io/automanaged": "onstart"}},
+                    "spec": {"group": group, "version": version, "groupPriorityMinimum": if group.is_empty() { 18000 } else { 17000 },
+                        "versionPriority": 15},
+                    "status": {"conditions": [{"type": "Available", "status": "True", "reason": "Local",
+                        "message": "Local APIServices are always available", "lastTransitionTime": super::super::json::now()}]}
+                }));
+            }
+        }
+        for object in objects {
+            let present = self.key_of(&object).is_some_and(|key: Key| self.store.get(&key).is_some());
+            if present {
+                continue;
+            }
+            if let Err(error) = self.system_create(MANAGER, object) {
+                tracing::warn!(%error, "bootstrap object could not be created");
+            }
+        }
+        if self.options.controllers
+            && let Err(error) = self.balance_virtual_node()
+        {
+            tracing::warn!(%error, "virtual node could not be created");
+        }
+    }
+}
+
+fn roles() -> Vec<Json> {
+    let read = json!(["get", "list", "watch"]);
+    let all = json!(["*"]);
+    let role = |name: &str, groups: Json, resources: Json, verbs: &Json| {
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+            "metadata": {"name": name, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
+                "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"}},
+            "rules": [{"apiGroups": groups, "resources": resources, "verbs": verbs}]})
+    };
+    let work = json!(["", "apps", "batch", "networking.k8s.io", "policy", "autoscaling"]);
+    vec![
+        role("cluster-admin", json!(["*"]), json!(["*"]), &all),
+        role("admin", work.clone(), json!(["*"]), &all),
+        role("edit", work.clone(), json!(["*"]), &all),
+        role("view", work, json!(["*"]), &read),
+        role(
+            "system:auth-delegator",
+            json!(["authentication.k8s.io", "authorization.k8s.io"]),
+            json!(["tokenreviews", "subjectaccessreviews"]),
+            &json!(["create"]),
+        ),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": "cluster-admin", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:masters"}]}),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+            "metadata": {"name": "extension-apiserver-authentication-reader", "namespace": "kube-system"},
+            "rules": [{"apiGroups": [""], "resources": ["configmaps"],
+                "resourceNames": ["extension-apiserver-authentication"], "verbs": ["get", "list", "watch"]}]}),
+    ]
+}

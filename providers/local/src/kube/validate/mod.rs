@@ -1,0 +1,279 @@
+//! What the server refuses, in its own words. Pure on objects, apart from a few look-ups.
+
+mod immutable;
+mod names;
+mod pods;
+mod workloads;
+
+pub(crate) use immutable::forbid;
+
+use super::json::{Json, Look, json, name};
+use super::kinds::Resource;
+use super::server::Server;
+use super::status::Cause;
+
+/// What must hold for an object however it came about.
+pub(crate) fn object(resource: &Resource, object: &Json) -> Vec<Cause> {
+    let mut causes = names::metadata(resource, object);
+    if let Some(custom) = &resource.custom {
+        causes.extend(super::custom::validate(object, &custom.schema));
+        return causes;
+    }
+    causes.extend(match (resource.group.as_str(), resource.kind.as_str()) {
+        ("", "Pod") => pods::spec(object.at("spec"), "spec", object.at("metadata.annotations")),
+        ("", "Service") => service(object),
+        ("", "ConfigMap") => data(object, &["data", "binaryData"]),
+        ("", "Secret") => secret(object),
+        ("", "PersistentVolumeClaim") => claim(object),
+        ("apps" | "batch", _) | ("", "ReplicationController") => workloads::workload(resource, object),
+        ("autoscaling", _) => workloads::autoscaler(object),
+        ("policy", "PodDisruptionBudget") => workloads::budget(object),
+        ("networking.k8s.io", "Ingress") => ingress(object),
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding(object),
+        ("storage.k8s.io", "StorageClass") if object.text("provisioner").is_empty() => {
+            vec![Cause::required("provisioner", "")]
+        }
+        ("admissionregistration.k8s.io", _) => webhooks(object),
+        ("apiextensions.k8s.io", _) => definition(object),
+        _ => Vec::new(),
+    });
+    causes
+}
+
+/// What must hold only when an object is created.
+pub(crate) fn create(_server: &Server, resource: &Resource, object: &Json) -> Vec<Cause> {
+    if name(object).is_empty() {
+        return vec![Cause::required("metadata.name", "name or generateName is required")];
+    }
+    if resource.storage == "namespaces" && name(object).len() > 63 {
+        return Vec::new();
+    }
+    Vec::new()
+}
+
+/// What must not change.
+pub(crate) fn update(server: &Server, resource: &Resource, live: &Json, new: &Json) -> Vec<Cause> {
+    immutable::changed(server, resource, live, new)
+}
+
+/// What is allowed but worth a word.
+pub(crate) fn warnings(resource: &Resource, object: &Json, warnings: &mut Vec<String>) {
+    if let Some(text) = resource.custom.as_ref().and_then(|c| c.deprecated.clone()) {
+        warnings.push(text);
+    }
+    let (spec, path) = match resource.storage.as_str() {
+        "pods" => (object.at("spec"), "spec"),
+        "jobs.batch" | "deployments.apps" | "statefulsets.apps" | "daemonsets.apps" => {
+            (object.at("spec.template.spec"), "spec.template.spec")
+        }
+        _ => return,
+    };
+    pods::warnings(spec, path, warnings);
+}
+
+fn data(object: &Json, fields: &[&str]) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let mut total = 0;
+    for field in fields {
+        for (key, value) in object.map(field).into_iter().flatten() {
+            if !names::is_config_key(key) {
+                causes.push(Cause::invalid(
+                    format!("{field}[{key}]"),
+                    &json!(key),
+                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+                ));
+            }
+            total += value.as_str().unwrap_or_default().len();
+        }
+    }
+    if total > 1_048_576 {
+        causes.push(Cause::too_long("", "may not be more than 1048576 bytes"));
+    }
+    causes
+}
+
+fn secret(object: &Json) -> Vec<Cause> {
+    let mut causes = data(object, &["data"]);
+    let needs: &[&str] = match object.text("type") {
+        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
+        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
+        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        _ => &[],
+    };
+    for key in needs {
+        if object.at("data").get(*key).is_none() {
+            causes.push(Cause::required(format!("data[{key}]"), ""));
+        }
+    }
+    causes
+}
+
+fn service(object: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let kind = object.text("spec.type");
+    if !["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"].contains(&kind) {
+        causes.push(Cause::unsupported(
+            "spec.type",
+            object.at("spec.type"),
+            &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
+        ));
+    }
+    let ports = object.list("spec.ports");
+    if ports.is_empty() && kind != "ExternalName" && object.text("spec.clusterIP") != "None" {
+        causes.push(Cause::required("spec.ports", ""));
+    }
+    if kind == "ExternalName" && object.text("spec.externalName").is_empty() {
+        causes.push(Cause::required("spec.externalName", ""));
+    }
+    for (index, port) in ports.iter().enumerate() {
+        let path = format!("spec.ports[{index}]");
+        if ports.len() > 1 && port.text("name").is_empty() {
+            causes.push(Cause::required(format!("{path}.name"), ""));
+        }
+        if !port.text("name").is_empty() && ports[..index].iter().any(|p| p.text("name") == port.text("name"))
+        {
+            causes.push(Cause::duplicate(format!("{path}.name"), port.at("name")));
+        }
+        if !port.int("port").is_some_and(|n| (1..=65535).contains(&n)) {
+            causes.push(Cause::invalid(
+                format!("{path}.port"),
+                port.at("port"),
+                "must be between 1 and 65535, inclusive",
+            ));
+        }
+        causes.extend(names::port_or_name(port.at("targetPort"), &format!("{path}.targetPort")));
+        let twin =
+            |p: &Json| p.int("port") == port.int("port") && p.text("protocol") == port.text("protocol");
+        if ports[..index].iter().any(twin) {
+            let value = json!({"port": port["port"], "protocol": port["protocol"]});
+            causes.push(Cause::duplicate(path, &value));
+        }
+    }
+    causes
+}
+
+fn claim(object: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if object.list("spec.accessModes").is_empty() {
+        causes.push(Cause::required("spec.accessModes", "at least 1 access mode is required"));
+    }
+    if !object.has("spec.resources.requests.storage") {
+        causes.push(Cause::required("spec.resources[storage]", ""));
+    }
+    causes
+}
+
+fn ingress(object: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if object.list("spec.rules").is_empty() && !object.has("spec.defaultBackend") {
+        causes.push(Cause::invalid(
+            "spec",
+            &json!([]),
+            "either `defaultBackend` or `rules` must be specified",
+        ));
+    }
+    for (r, rule) in object.list("spec.rules").iter().enumerate() {
+        for (p, path) in rule.list("http.paths").iter().enumerate() {
+            let at = format!("spec.rules[{r}].http.paths[{p}]");
+            if path.text("pathType").is_empty() {
+                causes.push(Cause::required(format!("{at}.pathType"), "pathType must be specified"));
+            }
+            if !path.has("backend.service") && !path.has("backend.resource") {
+                causes.push(Cause::required(
+                    format!("{at}.backend"),
+                    "resource or service backend is required",
+                ));
+            }
+        }
+    }
+    causes
+}
+
+fn binding(object: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if object.text("roleRef.name").is_empty() {
+        causes.push(Cause::required("roleRef.name", ""));
+    }
+    for (index, subject) in object.list("subjects").iter().enumerate() {
+        if subject.text("kind") == "ServiceAccount" && subject.text("namespace").is_empty() {
+            causes.push(Cause::required(format!("subjects[{index}].namespace"), ""));
+        }
+    }
+    causes
+}
+
+fn webhooks(object: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for (index, hook) in object.list("webhooks").iter().enumerate() {
+        let at = format!("webhooks[{index}]");
+        let effects = hook.at("sideEffects");
+        if effects.is_null() {
+            causes
+                .push(Cause::required(format!("{at}.sideEffects"), "must specify one of None, NoneOnDryRun"));
+        } else if !["None", "NoneOnDryRun"].contains(&effects.as_str().unwrap_or_default()) {
+            causes.push(Cause::unsupported(format!("{at}.sideEffects"), effects, &["None", "NoneOnDryRun"]));
+        }
+        if hook.list("admissionReviewVersions").is_empty() {
+            causes.push(Cause::required(
+                format!("{at}.admissionReviewVersions"),
+                "must specify one of v1, v1beta1",
+            ));
+        }
+        if !hook.text("name").contains('.') {
+            causes.push(Cause::invalid(
+                format!("{at}.name"),
+                hook.at("name"),
+                "should be a domain with at least three segments separated by dots",
+            ));
+        }
+    }
+    causes
+}
+
+fn definition(object: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let expected = format!("{}.{}", object.text("spec.names.plural"), object.text("spec.group"));
+    if name(object) != expected {
+        causes.push(Cause::invalid(
+            "metadata.name",
+            object.at("metadata.name"),
+            "must be spec.names.plural+\".\"+spec.group",
+        ));
+    }
+    let versions = object.list("spec.versions");
+    if versions.iter().filter(|v| v.yes("storage")).count() != 1 {
+        causes.push(Cause::invalid(
+            "spec.versions",
+            object.at("spec.versions"),
+            "must have exactly one version marked as storage version",
+        ));
+    }
+    for (index, version) in versions.iter().enumerate() {
+        let schema = version.at("schema.openAPIV3Schema");
+        if schema.is_null() {
+            causes.push(Cause::required(
+                format!("spec.versions[{index}].schema.openAPIV3Schema"),
+                "schemas are required",
+            ));
+        } else if schema.text("type") != "object" && !schema.yes("x-kubernetes-preserve-unknown-fields") {
+            causes.push(Cause::invalid(
+                format!("spec.versions[{index}].schema.openAPIV3Schema.type"),
+                schema.at("type"),
+                "must be object at the root",
+            ));
+        }
+    }
+    if !["Namespaced", "Cluster"].contains(&object.text("spec.scope")) {
+        causes.push(Cause::unsupported("spec.scope", object.at("spec.scope"), &["Cluster", "Namespaced"]));
+    }
+    for stored in object.list("status.storedVersions") {
+        if !versions.iter().any(|v| v.at("name") == stored) {
+            causes.push(Cause::invalid(
+                "status.storedVersions[0]",
+                stored,
+                "missing from spec.versions; the version must remain in spec.versions until a storage migration ensures no data remains persisted in it and removes it from status.storedVersions",
+            ));
+        }
+    }
+    causes
+}

@@ -1,0 +1,137 @@
+//! Names, labels and other small grammars.
+
+use super::super::json::{Json, Look, json, name};
+use super::super::kinds::Resource;
+use super::super::status::Cause;
+
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+
+/// What is wrong with an object's metadata.
+pub(super) fn metadata(resource: &Resource, object: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let given = name(object);
+    if !given.is_empty()
+        && let Some(why) = name_error(resource, given)
+    {
+        causes.push(Cause::invalid("metadata.name", &json!(given), &why));
+    }
+    labels(object.at("metadata.labels"), "metadata.labels", &mut causes);
+    let mut size = 0;
+    for (key, value) in object.map("metadata.annotations").into_iter().flatten() {
+        size += key.len() + value.as_str().unwrap_or_default().len();
+        if !is_qualified(key) {
+            causes.push(Cause::invalid("metadata.annotations", &json!(key), QUALIFIED));
+        }
+    }
+    if size > 262_144 {
+        causes.push(Cause::too_long("metadata.annotations", "may not be more than 262144 bytes"));
+    }
+    for (index, owner) in object.list("metadata.ownerReferences").iter().enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if owner.text(field).is_empty() {
+                let path = format!("metadata.ownerReferences[{index}].{field}");
+                let why = match field {
+                    "apiVersion" => "version must not be empty".to_owned(),
+                    other => format!("{other} must not be empty"),
+                };
+                causes.push(Cause::invalid(path, &json!(""), &why));
+            }
+        }
+    }
+    causes
+}
+
+/// What is wrong with a set of labels.
+pub(super) fn labels(labels: &Json, path: &str, causes: &mut Vec<Cause>) {
+    for (key, value) in labels.as_object().into_iter().flatten() {
+        if !is_qualified(key) {
+            causes.push(Cause::invalid(path, &json!(key), QUALIFIED));
+        }
+        let text = value.as_str().unwrap_or_default();
+        if text.len() > 63 {
+            causes.push(Cause::invalid(path, value, "must be no more than 63 bytes"));
+        } else if !text.is_empty() && !is_name_part(text) {
+            causes.push(Cause::invalid(path, value, LABEL_VALUE));
+        }
+    }
+}
+
+fn name_error(resource: &Resource, given: &str) -> Option<String> {
+    let (limit, fits, text): (usize, fn(&str) -> bool, &str) = match resource.storage.as_str() {
+        "namespaces" => (63, is_label, LABEL),
+        "services" => (63, is_label_1035, LABEL_1035),
+        storage if storage.ends_with(".rbac.authorization.k8s.io") => {
+            let bad = given == "." || given == ".." || given.contains('/') || given.contains('%');
+            return bad.then(|| "may not contain '/'".to_owned());
+        }
+        _ => (253, is_subdomain, SUBDOMAIN),
+    };
+    if given.len() > limit {
+        return Some(format!("must be no more than {limit} bytes"));
+    }
+    (!fits(given)).then(|| text.to_owned())
+}
+
+fn is_label(text: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    edge(text.chars().next())
+        && edge(text.chars().last())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+fn is_label_1035(text: &str) -> bool {
+    is_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+fn is_subdomain(text: &str) -> bool {
+    text.split('.').all(is_label)
+}
+
+fn is_name_part(text: &str) -> bool {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    edge(text.chars().next())
+        && edge(text.chars().last())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+fn is_qualified(key: &str) -> bool {
+    match key.split_once('/') {
+        Some((prefix, rest)) => {
+            is_subdomain(&prefix.to_lowercase()) && rest.len() <= 63 && is_name_part(rest)
+        }
+        None => key.len() <= 63 && is_name_part(key),
+    }
+}
+
+/// Whether a text can be a key of a ConfigMap or Secret.
+pub(super) fn is_config_key(key: &str) -> bool {
+    !key.is_empty()
+        && key.len() <= 253
+        && key != "."
+        && key != ".."
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// What is wrong with a port given as number or name.
+pub(super) fn port_or_name(value: &Json, path: &str) -> Vec<Cause> {
+    match value {
+        Json::Number(n) if !n.as_i64().is_some_and(|n| (1..=65535).contains(&n)) => {
+            vec![Cause::invalid(path, value, "must be between 1 and 65535, inclusive")]
+        }
+        Json::String(text) => {
+            let mut causes = Vec::new();
+            if text.len() > 15 {
+                causes.push(Cause::invalid(path, value, "must be no more than 15 characters long"));
+            }
+            if !text.chars().any(|c| c.is_ascii_alphabetic()) {
+                causes.push(Cause::invalid(path, value, "must contain at least one letter (a-z)"));
+            }
+            causes
+        }
+        _ => Vec::new(),
+    }
+}
