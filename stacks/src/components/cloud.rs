@@ -5,8 +5,8 @@ mod existing;
 mod inputs;
 mod managed;
 
-use crate::kit::{Build, Part, StoreKind, parts};
-use crate::model::{BucketPurpose, Cloud};
+use crate::kit::{Build, Part, StoreKind, Target, parts};
+use crate::model::{BucketPurpose, Cloud, Stack};
 
 /// Who uses which bucket, and whether to write.
 const ACCESS: &[(Part, BucketPurpose, bool)] = &[
@@ -41,6 +41,14 @@ pub(crate) fn declare(build: &mut Build<'_>) {
                 "run the same command with --rehearse to see the stack at work in the embedded cloud",
             );
         }
+    }
+}
+
+/// How a cluster that is there already is reached, for stacks without a platform.
+pub(crate) fn existing_connection(stack: &Stack, target: &Target) -> Option<plinth_provider::Value> {
+    match &stack.cloud {
+        Cloud::Existing(cluster) if !target.rehearse => existing::connection(stack, cluster),
+        _ => None,
     }
 }
 

@@ -119,7 +119,7 @@ parts! {
     TRAEFIK = Ingress, "traefik", "";
     DATABASE = Platform, "postgresql", "";
     OBJECT_STORE = Platform, "object-store", "";
-    OBJECT_STORE_BUCKETS = Platform, "object-store", "buckets";
+    OBJECT_STORE_BUCKETS = Platform, "object-store-buckets", "";
     PROMETHEUS = Platform, "prometheus", "";
     ALERTMANAGER = Platform, "alertmanager", "";
     THANOS_QUERY = Platform, "thanos", "query";
@@ -199,4 +199,20 @@ pub(crate) mod ports {
     pub const NODE_EXPORTER: i32 = 9100;
     /// The kubelet.
     pub const KUBELET: i32 = 10250;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Selectors compare application and role: a part without a role would also select the parts that have one.
+    #[test]
+    fn no_part_selects_another() {
+        for one in ALL {
+            for other in ALL.iter().filter(|other| *other != one && other.space == one.space) {
+                assert!(one.app != other.app || !one.role.is_empty(), "{one:?} selects {other:?}");
+                assert_ne!(one.name(), other.name());
+            }
+        }
+    }
 }

@@ -3,23 +3,26 @@
 use plinth_provider::Value;
 
 use crate::kit::{Bucket, Build, Entry, Phase, Space, StoreKind, parts};
-use crate::model::{BucketPurpose, Cloud, ExistingCluster};
+use crate::model::{BucketPurpose, Cloud, ExistingCluster, Stack};
 
 /// The Secret with the keys of the object store.
 const CREDENTIALS: &str = "object-store-credentials";
 
-pub(super) fn declare(build: &mut Build<'_>, cluster: &ExistingCluster) {
+/// How the cluster is reached; `None` leaves it to the rules of `kubectl`.
+pub(super) fn connection(stack: &Stack, cluster: &ExistingCluster) -> Option<Value> {
     let mut connection = Value::map();
     if let Some(file) = &cluster.kubeconfig {
-        let path = build.stack.directory.join(file);
+        let path = stack.directory.join(file);
         connection.set(&"kubeconfig".into(), path.to_string_lossy().into_owned().into());
     }
     if let Some(context) = &cluster.context {
         connection.set(&"context".into(), context.as_str().into());
     }
-    // Without either the rules of `kubectl` decide, which is what no connection means.
-    let named = cluster.kubeconfig.is_some() || cluster.context.is_some();
-    build.foundation.connection = named.then_some(connection);
+    (cluster.kubeconfig.is_some() || cluster.context.is_some()).then_some(connection)
+}
+
+pub(super) fn declare(build: &mut Build<'_>, cluster: &ExistingCluster) {
+    build.foundation.connection = connection(build.stack, cluster);
     for purpose in BucketPurpose::ALL {
         let bucket =
             Bucket { name: build.stack.bucket_name(purpose), kind: super::store(build), needs: Vec::new() };
