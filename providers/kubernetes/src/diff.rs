@@ -199,3 +199,131 @@ fn shrinks(change: &Change) -> bool {
     change.path == Path::parse(CLAIM_SIZE)
         && matches!((size(&change.before), size(&change.after)), (Some(before), Some(after)) if after < before)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plinth_provider::Urn;
+    use serde_json::{Value as Json, json};
+
+    fn outcome(kind: &str, before: Json, after: Json) -> &'static str {
+        let urn = Urn::new("s", &format!("k8s:{kind}"), "r").unwrap();
+        let gvk = Gvk::parse(urn.kind()).unwrap();
+        let recorded = Recorded {
+            urn,
+            id: "r".into(),
+            inputs: Value::from_json(before),
+            outputs: Value::map(),
+            connection: None,
+            dependencies: Vec::new(),
+            options: plinth_provider::Options::default(),
+            unsettled: false,
+        };
+        match diff(&gvk, &recorded, &Value::from_json(after)).unwrap() {
+            Diff::None => "same",
+            Diff::Update(_) => "update",
+            Diff::Replace { .. } => "replace",
+        }
+    }
+
+    #[test]
+    fn what_updates_and_what_replaces() {
+        let claim = |size: &str, class: &str| json!({"spec": {"storageClassName": class, "resources": {"requests": {"storage": size}}}});
+        let table = [
+            ("v1/ConfigMap", json!({"data": {"a": "1"}}), json!({"data": {"a": "2"}}), "update"),
+            (
+                "v1/ConfigMap",
+                json!({"data": {"a": "1"}, "immutable": true}),
+                json!({"data": {"a": "2"}, "immutable": true}),
+                "replace",
+            ),
+            ("v1/ConfigMap", json!({"immutable": true}), json!({}), "replace"),
+            (
+                "v1/ConfigMap",
+                json!({"immutable": true, "metadata": {"labels": {"a": "1"}}}),
+                json!({"immutable": true, "metadata": {"labels": {"a": "2"}}}),
+                "update",
+            ),
+            (
+                "v1/ConfigMap",
+                json!({"metadata": {"name": "a"}}),
+                json!({"metadata": {"name": "b"}}),
+                "replace",
+            ),
+            ("v1/Secret", json!({"type": "Opaque"}), json!({"type": "x/y"}), "replace"),
+            (
+                "apps/v1/Deployment",
+                json!({"spec": {"replicas": 1}}),
+                json!({"spec": {"replicas": 2}}),
+                "update",
+            ),
+            (
+                "apps/v1/Deployment",
+                json!({"spec": {"selector": {"matchLabels": {"a": "1"}}}}),
+                json!({"spec": {"selector": {"matchLabels": {"a": "2"}}}}),
+                "replace",
+            ),
+            (
+                "apps/v1/StatefulSet",
+                json!({"spec": {"volumeClaimTemplates": [claim("1Gi", "a")]}}),
+                json!({"spec": {"volumeClaimTemplates": [claim("2Gi", "a")]}}),
+                "update",
+            ),
+            (
+                "batch/v1/Job",
+                json!({"spec": {"template": {"a": 1}}}),
+                json!({"spec": {"template": {"a": 2}}}),
+                "replace",
+            ),
+            (
+                "batch/v1/Job",
+                json!({"spec": {"parallelism": 1}}),
+                json!({"spec": {"parallelism": 2}}),
+                "update",
+            ),
+            ("v1/PersistentVolumeClaim", claim("1Gi", "a"), claim("2Gi", "a"), "update"),
+            ("v1/PersistentVolumeClaim", claim("2Gi", "a"), claim("1Gi", "a"), "replace"),
+            ("v1/PersistentVolumeClaim", claim("1Gi", "a"), claim("1Gi", "b"), "replace"),
+            ("v1/Service", json!({"spec": {"clusterIP": "None"}}), json!({"spec": {}}), "replace"),
+            (
+                "v1/Service",
+                json!({"spec": {"type": "NodePort"}}),
+                json!({"spec": {"type": "ClusterIP"}}),
+                "update",
+            ),
+            (
+                "rbac.authorization.k8s.io/v1/RoleBinding",
+                json!({"roleRef": {"name": "a"}}),
+                json!({"roleRef": {"name": "b"}}),
+                "replace",
+            ),
+            (
+                "policy/v1/PodDisruptionBudget",
+                json!({"spec": {"minAvailable": 1}}),
+                json!({"spec": {"maxUnavailable": 1}}),
+                "update",
+            ),
+            (
+                "example.com/v1/Thing",
+                json!({"spec": {"cpu": "1000m"}}),
+                json!({"spec": {"cpu": "1000m"}}),
+                "same",
+            ),
+            (
+                "example.com/v1/Thing",
+                json!({"spec": {"size": "1024Mi"}}),
+                json!({"spec": {"size": "1Gi"}}),
+                "same",
+            ),
+            (
+                "example.com/v1/Thing",
+                json!({"spec": {"version": "1.0"}}),
+                json!({"spec": {"version": "1.00"}}),
+                "update",
+            ),
+        ];
+        for (kind, before, after, want) in table {
+            assert_eq!(outcome(kind, before.clone(), after.clone()), want, "{kind} {before} {after}");
+        }
+    }
+}

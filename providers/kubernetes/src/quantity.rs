@@ -194,7 +194,9 @@ mod tests {
             let text = format!("{whole}.{fraction:03}{suffix}");
             let once = canonical(&text).unwrap();
             prop_assert_eq!(canonical(&once).unwrap(), once.clone());
-            prop_assert!(same(&text, &once), "{} {}", text, once);
+            // Fractions of a byte are rounded up, nothing else.
+            let gained = nano(&once).unwrap() - nano(&text).unwrap();
+            prop_assert!(gained == 0 || (suffix.ends_with('i') && (0..NANO).contains(&gained)), "{} {}", text, once);
         }
 
         #[test]

@@ -161,11 +161,16 @@ impl<'a> Writer<'a> {
             .help("import it to adopt the new one, or delete it to have it created again"));
         }
         if diff::recreates(&self.gvk, &recorded.inputs, self.inputs) {
-            self.context.reporter.waiting("leaving its pods and claims while it is created again");
-            delete::orphan(self.cluster, self.context, &target, uid(&live)).await?;
-            return self.create().await;
+            return self.recreate(&target, uid(&live)).await;
         }
         self.bring(target, live).await
+    }
+
+    /// Deletes the object, leaves what it made, and creates it again; the new one adopts the pods and claims.
+    async fn recreate(&self, target: &Target, uid: &str) -> Result<Written> {
+        self.context.reporter.waiting("leaving its pods and claims while it is created again");
+        delete::orphan(self.cluster, self.context, target, uid).await?;
+        Box::pin(self.create()).await
     }
 
     /// Brings an object that is ours to the inputs.
@@ -192,6 +197,9 @@ impl<'a> Writer<'a> {
                 live = handover::absorb(self, &target, live, &[MANAGER]).await?;
                 // What an earlier write of ours holds under its own name.
                 force = true;
+            } else if status.is_immutable() && self.gvk.is("apps", "StatefulSet") {
+                // The record did not show it (an interrupted update), or this server allows less than others.
+                return self.recreate(&target, &id).await;
             } else if status.is_one_of() {
                 live = one_of::replace_branches(self, &target, live, status).await?;
             } else if status.is_version_conflict() || is_uid_mismatch(&status) {

@@ -127,7 +127,7 @@ impl Status {
     }
 
     /// The change is not allowed on what exists.
-    fn is_immutable(&self) -> bool {
+    pub(crate) fn is_immutable(&self) -> bool {
         self.code == 422
             && [
                 "field is immutable",

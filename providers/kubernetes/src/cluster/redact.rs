@@ -82,10 +82,10 @@ fn env_values(value: &Value, texts: &mut Vec<String>) {
 pub(crate) fn shorten(text: &str) -> String {
     const MARK: &str = "Invalid value: ";
     let mut text = text.to_owned();
-    if let Some(at) = text.find(MARK).map(|at| at + MARK.len()) {
-        if let Some(end) = text[at..].rfind(": ").filter(|end| *end > SHORT) {
-            text.replace_range(at..at + end, "…");
-        }
+    if let Some(at) = text.find(MARK).map(|at| at + MARK.len())
+        && let Some(end) = text[at..].rfind(": ").filter(|end| *end > SHORT)
+    {
+        text.replace_range(at..at + end, "…");
     }
     match text.find('\n') {
         Some(end) => text[..end].trim_end().to_owned(),

@@ -90,12 +90,12 @@ fn strip(gvk: &Gvk, object: Value) -> Value {
     if let Some(Value::Map(metadata)) = map.get_mut("metadata") {
         metadata::strip(metadata);
     }
-    if let Some(Value::Map(spec)) = map.get_mut("spec") {
-        if let Some(Value::List(claims)) = spec.get_mut("volumeClaimTemplates") {
-            for claim in claims {
-                if let Value::Map(claim) = claim {
-                    claim.remove("status");
-                }
+    if let Some(Value::Map(spec)) = map.get_mut("spec")
+        && let Some(Value::List(claims)) = spec.get_mut("volumeClaimTemplates")
+    {
+        for claim in claims {
+            if let Value::Map(claim) = claim {
+                claim.remove("status");
             }
         }
     }

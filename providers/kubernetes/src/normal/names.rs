@@ -84,12 +84,12 @@ pub(super) fn check_labels(labels: Option<&Value>, path: &Path) -> Result<()> {
         if !is_qualified_key(key) {
             return Err(Error::invalid(format!("`{key}` is not the key of a label")).at(here));
         }
-        if let Value::String(text) = value {
-            if !is_label_value(text) {
-                return Err(Error::invalid(format!("{here} `{text}` is not the value of a label"))
-                    .at(here)
-                    .help("use at most 63 letters, digits, `-`, `_` and `.`, or make it an annotation"));
-            }
+        if let Value::String(text) = value
+            && !is_label_value(text)
+        {
+            return Err(Error::invalid(format!("{here} `{text}` is not the value of a label"))
+                .at(here)
+                .help("use at most 63 letters, digits, `-`, `_` and `.`, or make it an annotation"));
         }
     }
     Ok(())

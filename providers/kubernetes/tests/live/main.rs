@@ -1,0 +1,5 @@
+//! The provider against an API server: the embedded one, over loopback HTTP, with the real client.
+
+mod cluster;
+mod conformance;
+mod ownership;
