@@ -133,6 +133,24 @@ pub struct Override {
     pub image: Option<String>,
 }
 
+impl Image {
+    /// Every image, in the order of the table.
+    pub const ALL: [Self; TABLE.len()] = {
+        let mut all = [Self::CertManagerController; TABLE.len()];
+        let mut position = 0;
+        while position < TABLE.len() {
+            all[position] = TABLE[position].image;
+            position += 1;
+        }
+        all
+    };
+
+    /// The component that the image belongs to, by its name in stack files.
+    pub fn component(self) -> &'static str {
+        find(self).key
+    }
+}
+
 impl Catalogue {
     /// The whole reference of an image: repository and tag.
     pub fn image(&self, image: Image) -> String {

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod catalogue;
+pub mod check;
 mod components;
 pub mod file;
 mod kit;

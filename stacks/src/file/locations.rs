@@ -1,15 +1,20 @@
 //! Where the parts of a merged stack file stand.
 
+use std::path::PathBuf;
+
 use plinth_provider::{Path, Segment};
 
 use super::diagnostic::{Diagnostic, Location};
+use super::environment::Environment;
 use super::node::{Children, Place, Places, Sources};
 
-/// Where the parts of a merged stack file stand. Cheap to look up, compact to keep.
+/// Where the parts of a merged stack file stand, and what was passed in for it. Cheap to look up, compact to keep.
 #[derive(Debug, Clone, Default)]
 pub struct Locations {
     pub(crate) sources: Sources,
     pub(crate) root: Places,
+    pub(crate) environment: Environment,
+    pub(crate) directory: PathBuf,
 }
 
 impl Locations {

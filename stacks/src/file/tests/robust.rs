@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{HEAD, complaints, right};
-use crate::file::{load_from_tree, load_text, schema};
+use crate::file::{load_from_tree, load_text, load_with, schema};
+use crate::model::{SecretSource, SecretText};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
@@ -64,7 +65,7 @@ fn a_full_file_is_read_as_it_was_meant() {
     assert_eq!(stack.catalogue.image(crate::catalogue::Image::Loki), "docker.io/grafana/loki:3.7.7");
     assert_eq!(stack.resources[0].inputs["data"]["none"], json!(null));
     assert_eq!(stack.directory, Path::new("stacks"));
-    let again = load_from_tree(loaded.tree.clone(), loaded.locations.clone(), Path::new("stacks")).unwrap();
+    let again = load_from_tree(loaded.tree.clone(), loaded.locations.clone()).unwrap();
     assert_eq!(again.stack, *stack);
 }
 
@@ -74,7 +75,7 @@ fn a_changed_tree_is_checked_with_the_places_it_came_from() {
     let mut tree = loaded.tree;
     tree["platform"]["prometheus"]["scrapeInterval"] = json!("soon");
     tree["cluster"] = json!({ "version": "2" });
-    let found = load_from_tree(tree, loaded.locations, Path::new("stacks")).unwrap_err();
+    let found = load_from_tree(tree, loaded.locations).unwrap_err();
     let said: Vec<String> = found
         .iter()
         .map(|diagnostic| {
@@ -184,6 +185,28 @@ fn the_schema_speaks_of_every_part() {
     }
     bare.retain(|name| !name.starts_with("Catalogue."));
     assert!(bare.is_empty(), "no description: {bare:?}");
+}
+
+#[test]
+fn secrets_come_from_the_environment_and_are_not_kept_in_the_tree() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.yaml");
+    let text = format!(
+        "{HEAD}platform:\n  grafana:\n    admin: {{ password: {{ fromEnvironment: ADMIN }} }}\n    secretKey: {{ fromEnvironment: KEY }}\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let loaded = load_with(&path, &|name| (name == "ADMIN").then(|| "hunter2 and more".to_owned())).unwrap();
+    let again = load_from_tree(loaded.tree.clone(), loaded.locations.clone()).unwrap();
+    for loaded in [&loaded, &again] {
+        let grafana = &loaded.stack.platform.as_ref().unwrap().grafana;
+        assert_eq!(grafana.admin.password, Some(SecretSource::Value(SecretText::new("hunter2 and more"))));
+        assert!(matches!(grafana.secret_key, Some(SecretSource::Generate(_))));
+        assert_eq!(loaded.missing.len(), 1);
+        assert_eq!(loaded.missing[0].message, "the environment variable `KEY` is not set");
+        assert_eq!(loaded.missing[0].location.as_ref().unwrap().line, 7);
+        assert!(!loaded.tree.to_string().contains("hunter2"));
+        assert!(!format!("{loaded:?}").contains("hunter2"));
+    }
 }
 
 #[test]
