@@ -20,6 +20,8 @@ mod rules;
 mod service;
 mod state;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Code, Refusal, RefusalBody};
 pub use http::{Accepted, Listing, Submission, Waited};

@@ -302,8 +302,8 @@ impl Cloud {
         };
         let settings = &self.inner.settings;
         let latency = settings.latencies.get(spec.name).copied().unwrap_or(spec.latency);
-        // What is not a number counts as none.
-        let seconds = (latency.as_secs_f64() * share * settings.latency_scale).max(0.0).min(86_400.0);
+        let seconds = latency.as_secs_f64() * share * settings.latency_scale;
+        let seconds = if seconds.is_finite() { seconds.clamp(0.0, 86_400.0) } else { 0.0 };
         let started = Timestamp::now();
         let ends = started + Duration::from_secs_f64(seconds);
         let serial = store.state().next_serial();

@@ -120,14 +120,20 @@ impl Provider for LocalCloud {
             )
         }))
         .await;
-        let answer = |request: &ReadRequest<'_>| {
+        let answer = async |request: &ReadRequest<'_>| {
             let recorded = request.recorded;
             let kind = CloudKind::parse(recorded.urn.kind())?;
             let Some((_, list)) = lists.iter().find(|(of, _)| *of == kind) else { return Ok(None) };
             let list = list.as_ref().map_err(Clone::clone)?;
-            Ok(plan::found_in(list, kind, recorded).map(|record| live(record.clone(), &recorded.inputs)))
+            match plan::found_in(list, kind, recorded) {
+                Some(record) => {
+                    let there = work::going(&self.client, context, record.clone()).await?;
+                    Ok(there.map(|record| live(record, &recorded.inputs)))
+                }
+                None => Ok(None),
+            }
         };
-        requests.iter().map(answer).collect()
+        join_all(requests.iter().map(answer)).await
     }
 
     async fn update(&self, context: &Context, request: Request<'_>, _recorded: &Recorded) -> Result<Applied> {

@@ -374,3 +374,52 @@ async fn faults_are_survived_by_the_classes_of_errors() {
         assert_eq!(reads, []);
     }
 }
+
+#[tokio::test]
+async fn what_is_going_is_not_read_as_there() {
+    let rig = Rig::new(Options { latency_scale: 0.5, ..Options::default() });
+    let bucket = rig.make("Bucket", "logs", Value::from([("name", "logs")])).await;
+    let remove = http::Request::delete("/cloud/v1/buckets/logs").body(bytes::Bytes::new()).unwrap();
+    assert!(rig.cloud.place().send(remove).await.unwrap().status().is_success());
+    let read = ReadRequest { recorded: &bucket };
+    let many = rig.cloud.read_many(&rig.context(), &[read]).await;
+    assert!(matches!(many.as_slice(), [Ok(None)]), "{many:?}");
+    assert_eq!(rig.cloud.read(&rig.context(), read).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_others_use_stays() {
+    let rig = Rig::quick();
+    let network = rig.make("Network", "main", Value::map()).await;
+    let key = rig.make("Key", "main", Value::map()).await;
+    let inputs = with(
+        &cluster(),
+        &[("network", network.id.as_str().into()), ("secretsEncryptionKey", key.id.as_str().into())],
+    );
+    let main = rig.make("Cluster", "main", inputs).await;
+    for used in [&network, &key] {
+        let error = rig.delete(used).await.unwrap_err();
+        assert!(error.class == Class::Conflict && error.message.contains("cluster `main`"), "{error}");
+    }
+    rig.delete(&main).await.unwrap();
+    rig.delete(&network).await.unwrap();
+    rig.delete(&key).await.unwrap();
+}
+
+/// Reading many costs one request per kind, however many there are.
+#[tokio::test]
+async fn reads_are_one_request_per_kind() {
+    let rig = Rig::quick();
+    let mut all = Vec::new();
+    for at in 0..12 {
+        all.push(rig.make("Bucket", &format!("b{at}"), Value::map()).await);
+        all.push(rig.make("Key", &format!("k{at}"), Value::map()).await);
+    }
+    let before = rig.cloud.place().requests().await.unwrap().reads;
+    let requests: Vec<ReadRequest<'_>> = all.iter().map(|recorded| ReadRequest { recorded }).collect();
+    let found = rig.cloud.read_many(&rig.context(), &requests).await;
+    for (live, recorded) in found.into_iter().zip(&all) {
+        assert_eq!(live.unwrap().unwrap().id, recorded.id);
+    }
+    assert_eq!(rig.cloud.place().requests().await.unwrap().reads - before, 2);
+}

@@ -237,7 +237,20 @@ pub async fn read(client: &Client, context: &Context, recorded: &Recorded) -> Re
             None => Ok(plan::found_in(&client.list(kind).await?, kind, recorded).cloned()),
         }
     };
-    context.bounded(|| format!("reading {}", recorded.urn), work).await
+    match context.bounded(|| format!("reading {}", recorded.urn), work).await? {
+        Some(record) => going(client, context, record).await,
+        None => Ok(None),
+    }
+}
+
+/// What is about to go is waited for: whoever asks now must not build on it.
+pub async fn going(client: &Client, context: &Context, record: Record) -> Result<Option<Record>> {
+    if record.status != Status::Deleting {
+        return Ok(Some(record));
+    }
+    let what = format!("{} `{}` to be gone", record.kind.spec().noun, record.name);
+    let watch = Watch::new(client, context, format!("waiting for {what}"));
+    context.bounded(|| watch.says(), watch.settled(record.kind, &record.name)).await
 }
 
 /// Waits for what runs on it: what is found is ready, or gone.
