@@ -130,11 +130,6 @@ pub(crate) fn namespace(object: &Json) -> &str {
     object.text("metadata.namespace")
 }
 
-/// `metadata.uid`.
-pub(crate) fn uid(object: &Json) -> &str {
-    object.text("metadata.uid")
-}
-
 /// A label's value.
 pub(crate) fn label<'a>(object: &'a Json, key: &str) -> Option<&'a str> {
     object.at("metadata.labels").get(key)?.as_str()
@@ -173,11 +168,6 @@ pub(crate) fn now() -> String {
 /// A time as Kubernetes writes it.
 pub(crate) fn stamp(time: jiff::Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// Now with microseconds, as leases and events write it.
-pub(crate) fn now_micro() -> String {
-    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
 /// Equality that takes `1` and `1.0` as the same number and ignores the order of keys.

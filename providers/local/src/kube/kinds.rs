@@ -57,10 +57,6 @@ impl Resource {
     pub fn qualified(&self) -> String {
         qualified(&self.group, &self.plural)
     }
-    /// `apps/v1, Kind=Deployment`.
-    pub fn gvk(&self) -> String {
-        format!("{}, Kind={}", self.api_version(), self.kind)
-    }
 }
 
 const NS: u8 = 1;

@@ -46,11 +46,6 @@ impl Quantity {
         self.milli
     }
 
-    /// The amount, rounded up to whole units.
-    pub fn whole(self) -> i128 {
-        self.milli.div_euclid(1000) + i128::from(self.milli.rem_euclid(1000) != 0)
-    }
-
     /// The sum, in the family of the left side.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

@@ -32,11 +32,6 @@ impl Registry {
         self.search(|r| r.group == group && r.version == version && r.plural == plural)
     }
 
-    /// By group and kind, in any served version; the preferred one comes first.
-    pub fn by_kind(&self, group: &str, kind: &str) -> Option<Arc<Resource>> {
-        self.search(|r| r.group == group && r.kind == kind)
-    }
-
     /// By the name under which objects are stored.
     pub fn by_storage(&self, storage: &str) -> Option<Arc<Resource>> {
         self.search(|r| {

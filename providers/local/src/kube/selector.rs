@@ -167,11 +167,6 @@ impl FieldSelector {
         Ok(Self(out))
     }
 
-    /// The name, when the selector asks for exactly one.
-    pub fn name(&self) -> Option<&str> {
-        self.0.iter().find(|(p, equal, _)| p == "metadata.name" && *equal).map(|(.., v)| v.as_str())
-    }
-
     /// Whether an object fulfils every requirement.
     pub fn matches(&self, object: &Json) -> bool {
         self.0.iter().all(|(path, equal, value)| {

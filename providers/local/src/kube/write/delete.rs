@@ -21,7 +21,6 @@ pub(crate) struct DeleteOptions {
 /// What a deletion answers with.
 pub(crate) struct Deleted {
     pub body: Json,
-    pub gone: bool,
 }
 
 impl DeleteOptions {
@@ -189,10 +188,10 @@ impl Server {
         );
         if gone && !returns_object {
             let uid = object.text("metadata.uid").to_owned();
-            return Deleted { body: deleted(&resource.group, &resource.plural, name(&object), &uid), gone };
+            return Deleted { body: deleted(&resource.group, &resource.plural, name(&object), &uid) };
         }
         convert::from_storage(resource, &mut object);
-        Deleted { body: object, gone }
+        Deleted { body: object }
     }
 
     /// Removes a finalizer, as the controller that owns it does.

@@ -7,7 +7,7 @@ mod delete;
 mod modify;
 mod system;
 
-pub(crate) use create::identity;
+pub(crate) use create::{identity, random_suffix};
 pub(crate) use delete::DeleteOptions;
 pub(crate) use modify::Change;
 
