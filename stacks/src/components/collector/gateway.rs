@@ -76,8 +76,6 @@ fn processors(build: &Build<'_>, sampling: Option<u8>) -> Json {
                     "k8s.daemonset.name",
                     "k8s.job.name",
                     "k8s.node.name",
-                    "container.image.name",
-                    "container.image.tag",
                 ],
                 "labels": [
                     { "tag_name": "service.name", "key": "app.kubernetes.io/name", "from": "pod" },
