@@ -3,4 +3,6 @@
 //! The library is the engine; `src/main.rs` is the command line over it.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod engine;
+pub mod present;

@@ -1,2 +1,8 @@
-//! Plinth.
-fn main() {}
+//! The `plinth` binary: hands over to the command line.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    plinth::cli::main()
+}

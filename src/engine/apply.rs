@@ -205,7 +205,8 @@ impl Engine {
             Some(writer) => writer,
             None => self.acquire(state, &target.command).await?,
         };
-        let result = self.under_lease(target, approved, facts.unwrap_or_default(), &writer, &approve, expected).await;
+        let result =
+            self.under_lease(target, approved, facts.unwrap_or_default(), &writer, &approve, expected).await;
         if let Ok(Ended::Executed(report)) = &result {
             self.summarize(report.counts, started);
         }
@@ -253,7 +254,9 @@ impl Engine {
         let plan = self.plan_with(target, &state, &facts)?;
         if plan.digest() != approved.digest() {
             check_expected(&plan, expected)?;
-            self.events.send(Event::Note { message: "another run has changed the stack meanwhile; this is the plan now".into() });
+            self.events.send(Event::Note {
+                message: "another run has changed the stack meanwhile; this is the plan now".into(),
+            });
             self.tell_steps(&plan);
             if !approve(&plan).await {
                 return Ok(Ended::Declined);

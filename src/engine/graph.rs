@@ -100,7 +100,8 @@ impl Desired {
 
     /// What the resource at a position needs, as URNs in order.
     pub fn dependency_urns(&self, at: usize) -> Vec<Urn> {
-        let mut urns: Vec<Urn> = self.dependencies[at].iter().map(|at| self.resources[*at].urn.clone()).collect();
+        let mut urns: Vec<Urn> =
+            self.dependencies[at].iter().map(|at| self.resources[*at].urn.clone()).collect();
         urns.sort_unstable();
         urns
     }
@@ -238,7 +239,8 @@ mod tests {
     #[test]
     fn a_cycle_is_named_in_order() {
         let error =
-            Desired::build(vec![data("a", &["b"]), data("b", &["c"]), data("c", &["a"])], &providers()).unwrap_err();
+            Desired::build(vec![data("a", &["b"]), data("b", &["c"]), data("c", &["a"])], &providers())
+                .unwrap_err();
         let text = error[0].to_string();
         assert_eq!(
             text,
@@ -259,9 +261,17 @@ mod tests {
     #[test]
     fn deep_chains_and_wide_fans_do_not_overflow() {
         let name = |at: usize| format!("r{at}");
-        let chain: Vec<Resource> =
-            (0..10_000).map(|at| data(&name(at), &if at == 0 { vec![] } else { vec![name(at - 1)] }
-                .iter().map(String::as_str).collect::<Vec<_>>())).collect();
+        let chain: Vec<Resource> = (0..10_000)
+            .map(|at| {
+                data(
+                    &name(at),
+                    &if at == 0 { vec![] } else { vec![name(at - 1)] }
+                        .iter()
+                        .map(String::as_str)
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .collect();
         assert_eq!(Desired::build(chain, &providers()).unwrap().order().len(), 10_000);
         let fan: Vec<Resource> =
             (0..10_000).map(|at| data(&name(at), if at == 0 { &[] } else { &["r0"] })).collect();

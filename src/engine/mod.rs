@@ -13,6 +13,8 @@ mod plan;
 mod recover;
 mod refresh;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 pub use apply::{Ended, Engine, RunError, Settings, Target};
 pub use drift::{DriftReport, Verdict, drift};

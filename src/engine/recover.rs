@@ -27,12 +27,13 @@ pub async fn recover(
     cancel: &CancellationToken,
 ) -> Result<(), RecoverError> {
     let state = writer.state();
-    let found = join_all(state.pending.values().map(|pending| resolve(pending, &state, providers, cancel))).await;
+    let found =
+        join_all(state.pending.values().map(|pending| resolve(pending, &state, providers, cancel))).await;
     let mut outcomes = Vec::with_capacity(found.len());
     for (pending, result) in state.pending.values().zip(found) {
         let intent = &pending.intent;
-        let result =
-            result.map_err(|error| RecoverError::Provider { urn: intent.urn.clone(), error: Box::new(error) })?;
+        let result = result
+            .map_err(|error| RecoverError::Provider { urn: intent.urn.clone(), error: Box::new(error) })?;
         events.send(Event::Recovered {
             urn: intent.urn.clone(),
             action: intent.action.as_str().to_owned(),
@@ -49,7 +50,9 @@ pub async fn recover(
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RecoverError {
     /// A system could not be asked.
-    #[error("an earlier run was interrupted while it worked on {urn}, and what became of that cannot be found out: {error}")]
+    #[error(
+        "an earlier run was interrupted while it worked on {urn}, and what became of that cannot be found out: {error}"
+    )]
     Provider {
         /// Which resource.
         urn: plinth_provider::Urn,
@@ -129,7 +132,10 @@ fn recorded_instance<'a>(pending: &PendingOp, state: &'a State) -> Option<&'a Re
     let intent = &pending.intent;
     if intent.action == Action::Delete && intent.replaces {
         let of_urn = state.superseded.iter().filter(|old| old.urn == intent.urn);
-        return of_urn.filter(|old| intent.id.as_ref().is_none_or(|id| *id == old.id)).map(AsRef::as_ref).next();
+        return of_urn
+            .filter(|old| intent.id.as_ref().is_none_or(|id| *id == old.id))
+            .map(AsRef::as_ref)
+            .next();
     }
     state.resources.get(&intent.urn).map(|tracked| &tracked.recorded)
 }

@@ -106,7 +106,9 @@ impl<'a> Builder<'a> {
         }
         for step in self.plan.steps.iter().filter(|step| step.op == Op::Replace) {
             let recorded = step.recorded.as_ref().map_or(&step.urn, |recorded| &recorded.urn);
-            let (Some(make), Some(remove)) = (self.make.get(&step.urn), self.remove.get(recorded)) else { continue };
+            let (Some(make), Some(remove)) = (self.make.get(&step.urn), self.remove.get(recorded)) else {
+                continue;
+            };
             if step.delete_before_replace {
                 self.edges.insert((*remove, *make));
             } else {
@@ -122,7 +124,8 @@ impl<'a> Builder<'a> {
         for (task, (at, work)) in self.tasks.iter().enumerate() {
             let step = &self.plan.steps[*at];
             let Some(recorded) = &step.recorded else { continue };
-            let needed = recorded.dependencies.iter().filter_map(|urn| self.remove.get(urn).map(|task| (urn, *task)));
+            let needed =
+                recorded.dependencies.iter().filter_map(|urn| self.remove.get(urn).map(|task| (urn, *task)));
             for (urn, needed) in needed {
                 if needed == task {
                     continue;
@@ -172,7 +175,8 @@ impl<'a> Builder<'a> {
             tasks[after].waits_for += 1;
         }
         for at in order.into_iter().rev() {
-            let after = tasks[at].dependents.iter().map(|next| tasks[*next].remaining).max().unwrap_or_default();
+            let after =
+                tasks[at].dependents.iter().map(|next| tasks[*next].remaining).max().unwrap_or_default();
             tasks[at].remaining = after + weight(tasks[at].step, tasks[at].work);
         }
         Schedule { tasks }

@@ -175,6 +175,20 @@ impl Catalogue {
             .map_or(entry.version, |version| version.strip_prefix('v').unwrap_or(version))
     }
 
+    /// Every component with the version in force (and the image where a stack moved it), as a stack file would say
+    /// it: what a run proves, independent of what a later version of this program holds as defaults.
+    pub fn resolved(&self) -> serde_json::Value {
+        let one = |entry: &Entry| {
+            let mut told = serde_json::Map::new();
+            told.insert("version".to_owned(), self.version(entry.image).into());
+            if let Some(image) = self.0.get(entry.key).and_then(|changed| changed.image.as_deref()) {
+                told.insert("image".to_owned(), image.into());
+            }
+            (entry.key.to_owned(), serde_json::Value::Object(told))
+        };
+        serde_json::Value::Object(TABLE.iter().map(one).collect())
+    }
+
     /// The names of all components, each once.
     pub fn components() -> Vec<&'static str> {
         let mut names: Vec<_> = TABLE.iter().map(|entry| entry.key).collect();

@@ -66,7 +66,11 @@ pub struct Report {
 }
 
 /// How long tasks usually take, by the log and else by the kinds.
-pub fn weights<'a>(plan: &'a Plan, state: &'a State, providers: &'a Providers) -> impl Fn(usize, Work) -> Duration + 'a {
+pub fn weights<'a>(
+    plan: &'a Plan,
+    state: &'a State,
+    providers: &'a Providers,
+) -> impl Fn(usize, Work) -> Duration + 'a {
     move |step, work| {
         let step = &plan.steps[step];
         let action = match (work, step.op) {
@@ -77,7 +81,11 @@ pub fn weights<'a>(plan: &'a Plan, state: &'a State, providers: &'a Providers) -
         };
         let kind = step.urn.kind();
         state.usual_duration(kind, action).map(Duration::from_millis).unwrap_or_else(|| {
-            providers.of(kind).and_then(|provider| provider.schema(kind)).map(|s| s.usual_duration).unwrap_or_default()
+            providers
+                .of(kind)
+                .and_then(|provider| provider.schema(kind))
+                .map(|s| s.usual_duration)
+                .unwrap_or_default()
         })
     }
 }
@@ -229,7 +237,11 @@ impl<'a> Run<'a> {
             Ok(Prepared::Record(events)) => {
                 let urn = step.urn.clone();
                 if step.op != Op::Same {
-                    self.execution.events.send(Event::StepStarted { urn, op: step.op, action: step.op.as_str() });
+                    self.execution.events.send(Event::StepStarted {
+                        urn,
+                        op: step.op,
+                        action: step.op.as_str(),
+                    });
                 }
                 let writer = self.shared.writer.clone();
                 self.running.spawn(async move {
@@ -345,7 +357,9 @@ impl<'a> Run<'a> {
         let inputs = declared.inputs.resolve(&mut lookup);
         let connection = declared.connection.as_ref().map(|connection| connection.resolve(&mut lookup));
         if let Some(OutputRef { urn, path }) = missing {
-            return Err(Error::invalid(format!("it refers to the output `{path}` of {urn}, which has none of that name")));
+            return Err(Error::invalid(format!(
+                "it refers to the output `{path}` of {urn}, which has none of that name"
+            )));
         }
         let mut inputs = self.execution.providers.of(step.urn.kind())?.check(&step.urn, inputs)?;
         if let Some(recorded) = &step.recorded {
@@ -430,7 +444,12 @@ impl<'a> Run<'a> {
 
     fn tell_finished(&self, step: &Step, task: usize, duration: Duration) {
         let action = action(step.op, self.schedule.tasks[task].work);
-        self.execution.events.send(Event::StepFinished { urn: step.urn.clone(), op: step.op, action, duration });
+        self.execution.events.send(Event::StepFinished {
+            urn: step.urn.clone(),
+            op: step.op,
+            action,
+            duration,
+        });
     }
 
     fn done(&mut self, task: usize) {
@@ -465,7 +484,8 @@ impl<'a> Run<'a> {
             help: error.help.clone(),
             duration,
         });
-        let cause = if error.class == Class::Cancelled { "the run was interrupted" } else { step.urn.as_str() };
+        let cause =
+            if error.class == Class::Cancelled { "the run was interrupted" } else { step.urn.as_str() };
         self.stop_dependents(task, cause);
         self.report.failures.push((step.urn.clone(), error));
     }
@@ -489,7 +509,9 @@ impl<'a> Run<'a> {
             self.ready.drain().map(|ready| ready.first.0).chain(self.parked.drain(..)).collect();
         for task in 0..self.schedule.tasks.len() {
             let waits = self.waits_for[task];
-            if waits != usize::MAX && (waits > 0 || self.stopped_by[task].is_some() || unstarted.contains(&task)) {
+            if waits != usize::MAX
+                && (waits > 0 || self.stopped_by[task].is_some() || unstarted.contains(&task))
+            {
                 left.push((task, self.stopped_by[task].take()));
             }
         }

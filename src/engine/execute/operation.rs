@@ -138,7 +138,10 @@ impl Operation {
         let (outcome, ended) = match result {
             Ok(Some(applied)) => {
                 let recorded = self.recorded(applied);
-                (OutcomeResult::Succeeded { recorded: Box::new(recorded.clone()) }, Ended::Made(Box::new(recorded)))
+                (
+                    OutcomeResult::Succeeded { recorded: Box::new(recorded.clone()) },
+                    Ended::Made(Box::new(recorded)),
+                )
             }
             Ok(None) => (OutcomeResult::Deleted, Ended::Deleted),
             // The intent stays without an outcome; recovery resolves it.
@@ -230,9 +233,14 @@ impl Operation {
                 Some(Recorded { unsettled: true, urn: self.urn.clone(), ..(**recorded).clone() })
             }
             Call::Delete { superseded: true, .. } => None,
-            Call::Create { .. } if matches!(error.class, Class::Invalid | Class::Denied | Class::AlreadyExists) => None,
+            Call::Create { .. }
+                if matches!(error.class, Class::Invalid | Class::Denied | Class::AlreadyExists) =>
+            {
+                None
+            }
             Call::Create { .. } => {
-                let context = Context { deadline: Instant::now() + Duration::from_secs(30), ..context.clone() };
+                let context =
+                    Context { deadline: Instant::now() + Duration::from_secs(30), ..context.clone() };
                 let live = self.provider.find(&context, self.request()).await.ok().flatten()?;
                 let applied = Applied { id: live.id, outputs: live.outputs };
                 Some(Recorded { unsettled: true, ..self.recorded(applied) })

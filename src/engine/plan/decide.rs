@@ -67,7 +67,12 @@ impl PlanError {
 ///
 /// # Errors
 /// Everything that the user must change, all at once.
-pub fn plan(desired: &Desired, state: &State, facts: &Facts, providers: &Providers) -> Result<Plan, Vec<PlanError>> {
+pub fn plan(
+    desired: &Desired,
+    state: &State,
+    facts: &Facts,
+    providers: &Providers,
+) -> Result<Plan, Vec<PlanError>> {
     let mut planner = Planner {
         desired,
         state,
@@ -101,7 +106,8 @@ pub fn plan(desired: &Desired, state: &State, facts: &Facts, providers: &Provide
 }
 
 fn protected(step: &Step) -> Option<PlanError> {
-    let recorded = step.recorded.as_ref().filter(|recorded| recorded.options.protect && step.options.protect)?;
+    let recorded =
+        step.recorded.as_ref().filter(|recorded| recorded.options.protect && step.options.protect)?;
     if !matches!(step.op, Op::Delete | Op::Replace) {
         return None;
     }
@@ -141,7 +147,8 @@ impl<'a> Planner<'a> {
                 return None;
             }
         };
-        let decision = match self.decide(resource, recorded, &inputs, connection.as_ref(), provider.as_ref()) {
+        let decision = match self.decide(resource, recorded, &inputs, connection.as_ref(), provider.as_ref())
+        {
             Ok(decision) => decision,
             Err(error) => {
                 self.errors.push(invalid(&resource.urn, error));
@@ -155,7 +162,8 @@ impl<'a> Planner<'a> {
             _ => provider.predict(&resource.urn, &inputs, None),
         };
         self.outputs.insert(&resource.urn, outputs);
-        let kind_order = provider.schema(resource.urn.kind()).is_ok_and(|schema| schema.delete_before_replace);
+        let kind_order =
+            provider.schema(resource.urn.kind()).is_ok_and(|schema| schema.delete_before_replace);
         let dependencies = self.desired.dependency_urns(at);
         let adjust = decision.op == Op::Same
             && recorded.is_some_and(|r| r.options != resource.options || r.dependencies != dependencies);
@@ -181,7 +189,8 @@ impl<'a> Planner<'a> {
     fn recorded(&self, resource: &Resource) -> Option<&'a Recorded> {
         let own = self.state.resources.get(&resource.urn);
         own.or_else(|| {
-            let former = resource.options.aliases.iter().filter(|alias| self.desired.position(alias).is_none());
+            let former =
+                resource.options.aliases.iter().filter(|alias| self.desired.position(alias).is_none());
             former.filter_map(|alias| self.state.resources.get(alias)).next()
         })
         .map(|tracked| &tracked.recorded)
@@ -260,8 +269,8 @@ impl<'a> Planner<'a> {
         }
         decision.replace_on(&resource.options.replace_on_changes);
         if decision.op == Op::Same && recorded.unsettled {
-            decision =
-                Decision::new(Op::Update).because("its last operation did not finish; it is brought to its inputs again");
+            decision = Decision::new(Op::Update)
+                .because("its last operation did not finish; it is brought to its inputs again");
         }
         if decision.op == Op::Same && recorded.urn != resource.urn {
             decision = Decision::new(Op::Update).because("it has a new name");
@@ -297,9 +306,12 @@ impl Decision {
 
     /// Adds what somebody changed behind Plinth's back: it goes from the live value to the desired one.
     fn add_drift(&mut self, drift: &[Drift], inputs: &Value, immutable: &[Pattern], ignored: &[Path]) {
-        let mut by_path: BTreeMap<Path, Change> =
-            std::mem::take(&mut self.changes).into_iter().map(|change| (change.path.clone(), change)).collect();
-        for drifted in drift.iter().filter(|drifted| !ignored.iter().any(|path| path.contains(&drifted.path))) {
+        let mut by_path: BTreeMap<Path, Change> = std::mem::take(&mut self.changes)
+            .into_iter()
+            .map(|change| (change.path.clone(), change))
+            .collect();
+        for drifted in drift.iter().filter(|drifted| !ignored.iter().any(|path| path.contains(&drifted.path)))
+        {
             let after = inputs.at(&drifted.path).cloned().or_else(|| drifted.recorded.clone());
             if drifted.live == after {
                 by_path.remove(&drifted.path);
@@ -331,7 +343,8 @@ impl Decision {
         if self.op != Op::Update {
             return;
         }
-        let forcing = |change: &Change| paths.iter().any(|p| p.contains(&change.path) || change.path.contains(p));
+        let forcing =
+            |change: &Change| paths.iter().any(|p| p.contains(&change.path) || change.path.contains(p));
         self.forced_by = self.changes.iter().filter(|c| forcing(c)).map(|c| c.path.clone()).collect();
         if !self.forced_by.is_empty() {
             self.op = Op::Replace;

@@ -1,0 +1,35 @@
+//! `plinth check`
+
+use clap::Args;
+
+use plinth_stacks::check::Severity;
+
+use super::failure::{Code, Failure};
+use super::session::load;
+use super::stack_args::{StackArgs, style};
+use crate::present;
+
+/// Check the stack file and its readiness for production, before anything is touched
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    stack: StackArgs,
+}
+
+impl Check {
+    /// Runs the command.
+    pub fn run(self) -> Result<Code, Failure> {
+        let loaded = load(&self.stack.file(), &self.stack.stack)?;
+        let target = plinth_stacks::program::Target { rehearse: self.stack.place.rehearse, offline: true };
+        plinth_stacks::program::program(&loaded.stack, &target)?;
+        let report = plinth_stacks::check::check(&loaded.stack, &loaded.locations);
+        if self.stack.output.json {
+            for event in present::check::events(&report) {
+                present::out(&format!("{event}\n"));
+            }
+        } else {
+            present::out(&present::check::text(loaded.stack.name.as_str(), &report, &style()));
+        }
+        Ok(if report.iter().any(|finding| finding.severity == Severity::Error) { Code::Error } else { Code::Done })
+    }
+}

@@ -1,0 +1,116 @@
+//! The command line: one file per command. Each parses, calls the engine and chooses a presenter; no logic lives
+//! here, and nothing but `present` prints.
+//!
+//! Environment variables are read here and nowhere below: providers and state get configuration passed in.
+
+mod apply;
+mod approve;
+mod check;
+mod completions;
+mod destroy;
+mod drift;
+mod embedded;
+mod failure;
+mod graph;
+mod history;
+mod interrupt;
+mod local;
+mod output;
+mod plan;
+mod promote;
+mod render;
+mod rollback;
+mod run;
+mod schema;
+mod session;
+mod stack_args;
+mod state;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::failure::{Code, Failure};
+
+/// Provisions a production-grade observability platform and keeps it that way.
+#[derive(Debug, Parser)]
+#[command(name = "plinth", version, max_term_width = 100, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 done or nothing to do, 1 error, 2 changes pending (plan) or drift found (drift), \
+                        3 another run holds the lease, 130 interrupted.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Plan(plan::Plan),
+    Apply(apply::Apply),
+    Destroy(destroy::Destroy),
+    Drift(drift::Drift),
+    History(history::History),
+    Rollback(rollback::Rollback),
+    Promote(promote::Promote),
+    Render(render::Render),
+    Graph(graph::Graph),
+    Check(check::Check),
+    Output(output::Output),
+    State(state::State),
+    Local(local::Local),
+    Schema(schema::Schema),
+    Completions(completions::Completions),
+}
+
+/// Runs the command line with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; everything else is one of ours, with our exit code.
+            let code = if error.use_stderr() { Code::Error } else { Code::Done };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::new(format!("the runtime cannot start: {error}")).report(),
+    };
+    let result = runtime.block_on(run(cli.command));
+    // Whatever still waits in the background waits for nothing that matters any more.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(command: Command) -> Result<Code, Failure> {
+    match command {
+        Command::Plan(command) => command.run().await,
+        Command::Apply(command) => command.run().await,
+        Command::Destroy(command) => command.run().await,
+        Command::Drift(command) => command.run().await,
+        Command::History(command) => command.run().await,
+        Command::Rollback(command) => command.run().await,
+        Command::Promote(command) => command.run().await,
+        Command::Render(command) => command.run(),
+        Command::Graph(command) => command.run().await,
+        Command::Check(command) => command.run(),
+        Command::Output(command) => command.run().await,
+        Command::State(command) => command.run().await,
+        Command::Local(command) => command.run().await,
+        Command::Schema(command) => command.run(),
+        Command::Completions(command) => command.run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,91 @@
+//! `plinth output`
+
+use clap::Args;
+use plinth_provider::{Path, Value};
+
+use super::failure::{Code, Failure};
+use super::session::Session;
+use super::stack_args::{StackArgs, style};
+use crate::present;
+
+/// Print what resources gave back: all of it, or one value
+#[derive(Debug, Args)]
+pub struct Output {
+    #[command(flatten)]
+    stack: StackArgs,
+    /// A resource, by URN, by kind and name, or by name where that is unique; with `.path` for one value
+    #[arg(value_name = "RESOURCE[.PATH]")]
+    what: Option<String>,
+    /// Show secrets in the clear
+    #[arg(long, requires = "what")]
+    show_secrets: bool,
+}
+
+impl Output {
+    /// Runs the command.
+    pub async fn run(self) -> Result<Code, Failure> {
+        let session = Session::open(&self.stack).await?;
+        let resources = &session.state.resources;
+        let Some(what) = &self.what else {
+            for tracked in resources.values() {
+                if self.stack.output.json {
+                    let event = serde_json::json!({"event": "output", "urn": tracked.urn, "outputs": tracked.outputs});
+                    present::out(&format!("{event}\n"));
+                } else {
+                    present::out(&format!("{}\n", present::state::outputs(&tracked.recorded, &style())));
+                }
+            }
+            return Ok(Code::Done);
+        };
+        let (urn, path) = find(what, resources.keys())?;
+        let outputs = resources.get(&urn).map(|tracked| tracked.outputs.clone()).unwrap_or_default();
+        let value = outputs.lookup(&path).ok_or_else(|| {
+            let known = outputs.as_map().map(|map| map.keys().cloned().collect::<Vec<_>>().join(", "));
+            Failure::new(format!("{urn} has no output `{path}`"))
+                .help(format!("it has: {}", known.filter(|known| !known.is_empty()).unwrap_or("none".into())))
+        })?;
+        present::out(&format!("{}\n", self.text(&value)));
+        Ok(Code::Done)
+    }
+
+    fn text(&self, value: &Value) -> String {
+        let masked = value.has_secret() && !self.show_secrets;
+        match value {
+            _ if masked => value.to_string(),
+            // A single text is printed bare, so that a shell can use it.
+            value if !self.stack.output.json && value.as_str().is_some() => value.as_str().unwrap_or("").to_owned(),
+            value => value.expose().to_string(),
+        }
+    }
+}
+
+/// Finds the resource that a text names: the longest match wins, the rest is the path of the value.
+fn find<'a>(
+    what: &str,
+    urns: impl Iterator<Item = &'a plinth_provider::Urn> + Clone,
+) -> Result<(plinth_provider::Urn, Path), Failure> {
+    let mut cuts: Vec<usize> = what.match_indices(['.', '[']).map(|(at, _)| at).collect();
+    cuts.push(what.len());
+    for cut in cuts.into_iter().rev() {
+        let (name, path) = what.split_at(cut);
+        let matches = |urn: &&plinth_provider::Urn| {
+            urn.as_str() == name || urn.short() == name || urn.name() == name || kind_and_name(urn) == name
+        };
+        let found: Vec<&plinth_provider::Urn> = urns.clone().filter(matches).collect();
+        match found.as_slice() {
+            [] => {}
+            [urn] => return Ok(((*urn).clone(), Path::parse(path.strip_prefix('.').unwrap_or(path)))),
+            several => {
+                let list: Vec<&str> = several.iter().map(|urn| urn.short()).collect();
+                return Err(Failure::new(format!("`{name}` names several resources"))
+                    .help(format!("say which: {}", list.join(", "))));
+            }
+        }
+    }
+    Err(Failure::new(format!("no resource is recorded under `{what}`")).help("`plinth state list` lists them"))
+}
+
+fn kind_and_name(urn: &plinth_provider::Urn) -> String {
+    let kind = urn.kind().rsplit(['/', ':']).next().unwrap_or_default();
+    format!("{kind}/{}", urn.name())
+}

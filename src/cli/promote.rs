@@ -1,0 +1,67 @@
+//! `plinth promote`
+
+use clap::Args;
+use plinth_stacks::file;
+use plinth_state::{Finish, Provenance, ProvenanceKind};
+
+use super::failure::{Code, Failure};
+use super::run::{RunArgs, run};
+use super::session::Session;
+use super::stack_args::{OutputArgs, PlaceArgs, StackArgs};
+use crate::engine::Target;
+use crate::present;
+
+/// Carry what one stack has proved (versions, catalogue, options that suit every environment) over to another
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// The stack whose last successful revision is promoted
+    #[arg(long, value_name = "STACK")]
+    from: String,
+    /// The stack that it is promoted to; its own settings stay
+    #[arg(long, value_name = "STACK")]
+    to: String,
+    #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+impl Promote {
+    /// Runs the command.
+    pub async fn run(self) -> Result<Code, Failure> {
+        self.run.approve.can_ask("promote")?;
+        let open = async |stack: &str| {
+            let args = StackArgs { stack: stack.to_owned(), place: self.place.clone(), output: self.output };
+            Session::open(&args).await
+        };
+        let from = open(&self.from).await?;
+        let mut to = open(&self.to).await?;
+        if from.name == to.name {
+            return Err(Failure::new(format!("`{}` cannot be promoted to itself", from.name)));
+        }
+        let proved = from.state.revisions.iter().rev().find(|revision| {
+            revision.result == Some(Finish::Succeeded) && revision.command != "destroy" && !revision.settings.is_null()
+        });
+        let Some(proved) = proved else {
+            let rehearse = if self.place.rehearse { " --rehearse" } else { "" };
+            return Err(Failure::new(format!("stack `{}` has no successful revision to promote", from.name))
+                .help(format!("apply it first: plinth apply -s {}{rehearse}", self.from)));
+        };
+        let provenance = Provenance {
+            kind: ProvenanceKind::Promotion,
+            from_stack: from.name.clone(),
+            revision: proved.number,
+            base: file::promotable(&to.own_tree),
+            overlay: proved.settings.clone(),
+        };
+        let tree = file::overlay(to.own_tree.clone(), &provenance.overlay, &provenance.base);
+        to.loaded = file::load_from_tree(tree, to.loaded.locations.clone())?;
+        if !self.output.json {
+            present::out(&format!("Promoting revision {} of {} to {}.\n", proved.number, from.name, to.name));
+        }
+        let target = Target { provenance: Some(provenance), ..to.target("promote")? };
+        run(&to, target, self.run, self.output, None, "Promote?").await
+    }
+}

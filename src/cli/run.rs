@@ -1,0 +1,89 @@
+//! Applying a target, whatever it came from: events to a presenter, the plan to the user, the result to an exit code.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::approve::ApproveArgs;
+use super::failure::{Code, Failure};
+use super::session::{RefreshChoice, Session};
+use super::stack_args::{OutputArgs, is_terminal, style};
+use crate::engine::{Ended, Event, Events, Plan, Target};
+use crate::present::{self, Presenter, Pump};
+
+/// How a run goes about it.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub approve: ApproveArgs,
+    /// Which facts to read from live systems before planning
+    #[arg(long, value_enum, default_value_t)]
+    pub refresh: RefreshChoice,
+    /// How long to wait for another run of the stack to end, in seconds
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub lock_timeout: u64,
+}
+
+/// The presenter that fits: NDJSON, a live view, or plain lines.
+pub fn presenter(output: OutputArgs) -> Box<dyn Presenter> {
+    if output.json {
+        present::json(Box::new(std::io::stdout()))
+    } else if is_terminal() {
+        present::live(style())
+    } else {
+        present::plain(Box::new(std::io::stdout()), style())
+    }
+}
+
+/// Plans, asks, applies.
+///
+/// # Errors
+/// When nothing could be done. Failures of steps are told by the presenter and give exit code 1.
+pub async fn run(
+    session: &Session,
+    target: Target,
+    args: RunArgs,
+    output: OutputArgs,
+    expected: Option<&str>,
+    question: &str,
+) -> Result<Code, Failure> {
+    args.approve.can_ask(&target.command)?;
+    let (events, receiver) = Events::channel();
+    let pump = Pump::start(receiver, presenter(output));
+    let lock_timeout = Duration::from_secs(args.lock_timeout);
+    let engine = session.engine(events.clone(), args.refresh, lock_timeout);
+    let approve = async |plan: &Plan| {
+        if output.json {
+            return args.approve.yes;
+        }
+        let _held = pump.hold().await;
+        present::out(&present::plan_text(plan, &style()));
+        args.approve.ask(question)
+    };
+    let interrupt = engine.interrupt.clone();
+    let told = events.clone();
+    let watch = tokio::spawn(async move {
+        interrupt.stop.cancelled().await;
+        told.send(Event::Interrupted { at_once: false });
+        interrupt.stop_now.cancelled().await;
+        told.send(Event::Interrupted { at_once: true });
+    });
+    let result = engine.apply(&target, session.state.clone(), expected, approve).await;
+    watch.abort();
+    drop((engine, events));
+    pump.finish().await;
+    session.close().await;
+    match result {
+        Err(error) => Err(session.located(error)),
+        Ok(Ended::Declined) => Err(Failure::new("nothing was changed: the plan was not approved")),
+        Ok(Ended::NoChanges) => {
+            if !output.json {
+                present::out(&format!("{}\n", present::NO_CHANGES));
+            }
+            Ok(Code::Done)
+        }
+        Ok(Ended::Executed(report)) if report.interrupted => Ok(Code::Interrupted),
+        Ok(Ended::Executed(report)) if report.counts.failed > 0 => Ok(Code::Error),
+        Ok(Ended::Executed(_)) => Ok(Code::Done),
+    }
+}

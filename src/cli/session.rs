@@ -1,0 +1,301 @@
+//! What every command on a stack opens: the stack file, its log, the providers it needs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plinth_kubernetes::{Kubernetes, KubeconfigConnector};
+use plinth_local::{LocalCloud, Options as PlaceOptions, Place};
+use plinth_provider::{Providers, Resource, builtin::Builtin};
+use plinth_stacks::file::{self, Loaded};
+use plinth_stacks::model::Cloud;
+use plinth_stacks::program::{Target as ProgramTarget, program};
+use plinth_state::{Keys, Log, State};
+use sha2::{Digest, Sha256};
+
+use super::embedded::Embedded;
+use super::failure::Failure;
+use super::interrupt;
+use super::stack_args::{PlaceArgs, StackArgs};
+use crate::engine::{Engine, Events, Refresh, RunError, Settings, Target};
+
+/// How old a recorded fact may be before a plan reads it again, unless the stack file says otherwise.
+const DEFAULT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+/// How many operations run at once, unless the stack file says otherwise.
+const DEFAULT_CONCURRENCY: usize = 64;
+
+/// Where the state of one or more stacks lives, and what lives beside it.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// The URL that holds every stack's log.
+    pub url: String,
+    /// The folder of the embedded cloud and cluster.
+    pub place: PathBuf,
+    /// The file of the key that protects secrets when there is no passphrase.
+    pub identity: PathBuf,
+}
+
+impl Home {
+    /// The home of a stack: `--state` or the stack file's or `.plinth`; a rehearsal has one of its own inside it.
+    ///
+    /// # Errors
+    /// When the working folder cannot be told.
+    pub fn of(args: &PlaceArgs, settings: Option<&str>, stack: &str) -> Result<Self, Failure> {
+        let cwd = std::env::current_dir().map_err(|error| Failure::new(format!("the working folder: {error}")))?;
+        let beside = cwd.join(".plinth");
+        let given = args.state.as_deref().or(settings);
+        let folder = match given {
+            None => Some(beside.clone()),
+            Some(url) => url.strip_prefix("file://").map(|path| PathBuf::from(percent_decoded(path))),
+        };
+        // Names with an underscore cannot be stacks' names, so they stand beside them.
+        if args.rehearse {
+            let own = folder.unwrap_or(beside).join("_rehearse").join(stack);
+            return Ok(Self {
+                url: file_url(&own.join("state")),
+                place: own.join("local"),
+                identity: own.join("identity.txt"),
+            });
+        }
+        let folder = folder.unwrap_or(beside);
+        Ok(Self {
+            url: given.map_or_else(|| file_url(&folder), str::to_owned),
+            place: folder.join("_local"),
+            identity: folder.join("_identity.txt"),
+        })
+    }
+
+    /// What opens the secrets in state.
+    pub fn keys(&self, args: &PlaceArgs) -> Keys {
+        match &args.passphrase {
+            Some(passphrase) => Keys::Passphrase(passphrase.clone()),
+            None => Keys::Identity(self.identity.clone()),
+        }
+    }
+}
+
+fn file_url(path: &Path) -> String {
+    let mut url = String::from("file://");
+    for byte in path.to_string_lossy().bytes() {
+        match byte {
+            b'%' => url.push_str("%25"),
+            byte => url.push(char::from(byte)),
+        }
+    }
+    if url.is_ascii() { url } else { format!("file://{}", path.to_string_lossy().replace('%', "%25")) }
+}
+
+fn percent_decoded(path: &str) -> String {
+    path.replace("%20", " ").replace("%25", "%")
+}
+
+/// One stack, opened.
+pub struct Session {
+    /// The stack's name.
+    pub name: String,
+    /// The stack file.
+    pub file: PathBuf,
+    /// What it says, with a promotion in force laid over it.
+    pub loaded: Loaded,
+    /// What it says by itself.
+    pub own_tree: serde_json::Value,
+    /// Whether this is a rehearsal.
+    pub rehearse: bool,
+    /// Where things live.
+    pub home: Home,
+    /// The embedded cloud and cluster, if the stack lives there.
+    pub place: Option<Place>,
+    /// Who does things.
+    pub providers: Providers,
+    /// Its log.
+    pub log: Log,
+    /// What is recorded.
+    pub state: State,
+}
+
+impl Session {
+    /// Opens a stack. Nothing is touched: the embedded cloud starts with the first call to it.
+    ///
+    /// # Errors
+    /// When the stack file is wrong, or its state cannot be read.
+    pub async fn open(args: &StackArgs) -> Result<Self, Failure> {
+        let file = args.file();
+        let loaded = load(&file, &args.stack)?;
+        let name = loaded.stack.name.to_string();
+        let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
+        let keys = home.keys(&args.place);
+        let backend = plinth_state::open_backend(&home.url)?;
+        let (log, state) = Log::open(backend, &name, keys).await?;
+        let own_tree = loaded.tree.clone();
+        let loaded = match state.promotion() {
+            Some(promotion) => {
+                let tree = file::overlay(loaded.tree, &promotion.overlay, &promotion.base);
+                file::load_from_tree(tree, loaded.locations)?
+            }
+            None => loaded,
+        };
+        let mut session = Self {
+            name,
+            file,
+            loaded,
+            own_tree,
+            rehearse: args.place.rehearse,
+            home,
+            place: None,
+            providers: Providers::new(),
+            log,
+            state,
+        };
+        session.connect(args);
+        Ok(session)
+    }
+
+    fn connect(&mut self, args: &StackArgs) {
+        let mut providers = Providers::new().with(Arc::new(Builtin));
+        let embedded = self.rehearse || matches!(self.loaded.stack.cloud, Cloud::Local(_));
+        if embedded {
+            let options = PlaceOptions { faults: args.place.faults.clone(), ..PlaceOptions::default() };
+            let place = Place::new(&self.home.place, options);
+            providers = providers
+                .with(Arc::new(LocalCloud::new(place.clone())))
+                .with(Arc::new(Kubernetes::new(Arc::new(Embedded::new(place.clone())))));
+            self.place = Some(place);
+        } else {
+            providers = providers.with(Arc::new(Kubernetes::new(Arc::new(self.kubeconfig()))));
+        }
+        self.providers = providers;
+    }
+
+    /// The user's clusters, by `kubectl`'s rules.
+    fn kubeconfig(&self) -> KubeconfigConnector {
+        let (file, context) = match &self.loaded.stack.cloud {
+            Cloud::Existing(existing) => (existing.kubeconfig.as_deref(), existing.context.clone()),
+            _ => (None, None),
+        };
+        let files = match file {
+            Some(file) => vec![self.loaded.stack.directory.join(file)],
+            None => default_kubeconfigs(),
+        };
+        KubeconfigConnector::new(files, context)
+    }
+
+    /// What the stack declares.
+    ///
+    /// # Errors
+    /// When its program refuses it.
+    pub fn resources(&self) -> Result<Vec<Resource>, Failure> {
+        let target = ProgramTarget { rehearse: self.rehearse, offline: false };
+        Ok(program(&self.loaded.stack, &target)?)
+    }
+
+    /// What is to be applied, from the stack file.
+    ///
+    /// # Errors
+    /// When the program refuses it or its resources are not a graph.
+    pub fn target(&self, command: &str) -> Result<Target, Failure> {
+        let target = Target::new(command, self.resources()?, &self.providers).map_err(|error| self.located(error))?;
+        Ok(Target { settings: self.settings(), stack_file_digest: self.digest(), ..target })
+    }
+
+    /// The promotable settings in force, with every version spelled out: what a run of this stack proves.
+    pub fn settings(&self) -> serde_json::Value {
+        let stack = &self.loaded.stack;
+        let mut settings = file::promotable(&self.loaded.tree);
+        if stack.platform.is_some() {
+            settings["catalogue"] = stack.catalogue.resolved();
+        }
+        if stack.cloud.creates_cluster() && stack.platform.is_some() {
+            settings["cluster"]["version"] = stack.cluster.version.to_string().into();
+        }
+        settings
+    }
+
+    fn digest(&self) -> String {
+        let digest = Sha256::digest(self.own_tree.to_string());
+        digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
+    /// An engine on this stack.
+    pub fn engine(&self, events: Events, refresh: RefreshChoice, lock_timeout: std::time::Duration) -> Engine {
+        let settings = &self.loaded.stack.settings;
+        let max_age = settings.refresh_max_age.as_ref().map_or(DEFAULT_MAX_AGE, plinth_stacks::model::Duration::std);
+        Engine {
+            stack: self.name.clone(),
+            log: self.log.clone(),
+            providers: self.providers.clone(),
+            events,
+            interrupt: interrupt::on_signals(),
+            settings: Settings {
+                concurrency: settings.concurrency.map_or(DEFAULT_CONCURRENCY, |limit| limit as usize),
+                refresh: match refresh {
+                    RefreshChoice::Auto => Refresh::Auto { max_age },
+                    RefreshChoice::Always => Refresh::Always,
+                    RefreshChoice::Never => Refresh::Never,
+                },
+                lock_timeout,
+                ..Settings::default()
+            },
+        }
+    }
+
+    /// Ends what this process serves, so that everything is on disk.
+    pub async fn close(&self) {
+        if let Some(place) = &self.place {
+            place.shutdown().await;
+        }
+    }
+
+    /// An engine's error as a failure. Errors of resources that the stack file itself lists are shown at their place.
+    pub fn located(&self, error: RunError) -> Failure {
+        Failure::from(error)
+    }
+}
+
+/// How fresh the facts of a plan must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum RefreshChoice {
+    /// Trust what was recorded lately, read the rest.
+    #[default]
+    Auto,
+    /// Read everything.
+    Always,
+    /// Read nothing.
+    Never,
+}
+
+/// Reads a stack file. A missing one is explained by what there is instead.
+///
+/// # Errors
+/// When it is missing or wrong.
+pub fn load(file: &Path, asked: &str) -> Result<Loaded, Failure> {
+    if !file.exists() {
+        let failure = Failure::new(format!("there is no stack file {}", file.display()));
+        return Err(match others(file) {
+            others if others.is_empty() => failure.help(format!(
+                "give the path of a stack file with --stack, or make {} (`plinth schema` describes its form)",
+                file.display()
+            )),
+            others => failure.help(format!("`{asked}` was asked for; there are: {}", others.join(", "))),
+        });
+    }
+    Ok(file::load(file)?)
+}
+
+fn others(file: &Path) -> Vec<String> {
+    let Some(folder) = file.parent() else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "yaml"))
+        .filter_map(|entry| entry.path().file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+fn default_kubeconfigs() -> Vec<PathBuf> {
+    if let Some(list) = std::env::var_os("KUBECONFIG").filter(|list| !list.is_empty()) {
+        return std::env::split_paths(&list).filter(|path| path.exists()).collect();
+    }
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube").join("config"));
+    home.into_iter().filter(|path| path.exists()).collect()
+}

@@ -1,0 +1,86 @@
+//! The options of every command that touches a stack.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use plinth_local::Faults;
+
+use crate::present::Style;
+
+/// Which stack, where its state lives, and how to tell about it.
+#[derive(Debug, Clone, Args)]
+pub struct StackArgs {
+    /// The stack: a name (`stacks/<NAME>.yaml`) or the path of a stack file
+    #[arg(short, long, env = "PLINTH_STACK", default_value = "local", value_name = "STACK")]
+    pub stack: String,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Where state and the embedded cloud live.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// Where state lives, such as file:///var/lib/plinth [default: .plinth in this folder]
+    #[arg(long, env = "PLINTH_STATE", value_name = "URL")]
+    pub state: Option<String>,
+    /// Run against the embedded cloud and cluster, with a state of its own and no credentials
+    #[arg(long)]
+    pub rehearse: bool,
+    /// With --rehearse: inject faults (delays, throttling, errors, lost replies), replayable by seed
+    #[arg(long, requires = "rehearse", value_name = "SEED[:RATE]", value_parser = Faults::from_str)]
+    pub faults: Option<Faults>,
+    /// The passphrase that protects secrets in state; without one, an identity file beside the state does
+    #[arg(long, env = "PLINTH_PASSPHRASE", hide_env_values = true, hide = true)]
+    pub passphrase: Option<String>,
+}
+
+/// How to tell what happens.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OutputArgs {
+    /// Write events as one JSON object per line; diagnostics go to standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl StackArgs {
+    /// The stack file. A name is looked for under `stacks/`; what looks like a path is one.
+    pub fn file(&self) -> PathBuf {
+        let looks_like_a_path = self.stack.contains(['/', '\\'])
+            || self.stack.ends_with(".yaml")
+            || self.stack.ends_with(".yml")
+            || self.stack == ".";
+        if looks_like_a_path { PathBuf::from(&self.stack) } else { named(&self.stack) }
+    }
+}
+
+/// The file of a stack that is given by name.
+pub fn named(stack: &str) -> PathBuf {
+    PathBuf::from("stacks").join(format!("{stack}.yaml"))
+}
+
+/// Whether a person sits in front of it.
+pub fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// How to write to standard output.
+pub fn style() -> Style {
+    style_of(is_terminal())
+}
+
+/// How to write to standard error.
+pub fn error_style() -> Style {
+    style_of(std::io::stderr().is_terminal())
+}
+
+fn style_of(terminal: bool) -> Style {
+    let colour = terminal
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let width = if terminal { usize::from(console::Term::stdout().size().1) } else { Style::default().width };
+    Style { colour, width }
+}

@@ -1,0 +1,90 @@
+//! Killed anywhere: the log stops taking entries after any number of them. The next run converges without help.
+
+use plinth_provider::Resource;
+
+use super::world::{Bench, FIXED, FREE, Mortal, thing, urn};
+use crate::engine::Facts;
+
+fn first() -> Vec<Resource> {
+    vec![
+        thing(FREE, "net", &[("fixed", "1")], &[]),
+        thing(FIXED, "cluster", &[("fixed", "1")], &[urn(FREE, "net")]),
+        thing(FIXED, "pool", &[("value", "3")], &[urn(FIXED, "cluster")]),
+        thing(FREE, "bucket", &[], &[]),
+        thing(FIXED, "app", &[], &[urn(FIXED, "pool"), urn(FREE, "bucket")]),
+    ]
+}
+
+/// A replacement of each order, an update, a delete, a create.
+fn second() -> Vec<Resource> {
+    vec![
+        thing(FREE, "net", &[("fixed", "2")], &[]),
+        thing(FIXED, "cluster", &[("fixed", "2")], &[urn(FREE, "net")]),
+        thing(FIXED, "pool", &[("value", "5")], &[urn(FIXED, "cluster")]),
+        thing(FIXED, "app", &[("value", "new")], &[urn(FIXED, "pool")]),
+        thing(FREE, "extra", &[], &[urn(FIXED, "app")]),
+    ]
+}
+
+async fn converge(bench: &Bench, resources: Vec<Resource>, when: &str) {
+    bench.bury().await;
+    let report = bench.apply(resources.clone()).await;
+    assert!(report.failures.is_empty(), "{when}: {:?}", report.failures);
+    let live = bench.world.live();
+    let names: Vec<&str> = live.keys().map(String::as_str).collect();
+    let mut wanted: Vec<&str> = resources.iter().map(|resource| resource.urn.name()).collect();
+    wanted.sort_unstable();
+    assert_eq!(names, wanted, "{when}: nothing is missing and nothing is orphaned");
+    assert!(live.values().all(|instances| instances.len() == 1), "{when}: nothing is there twice: {live:?}");
+    let plan = bench.plan(resources, &Facts::default()).await;
+    assert!(!plan.has_changes(), "{when}: {plan:?}");
+    let state = bench.state().await;
+    assert!(state.pending.is_empty() && state.superseded.is_empty(), "{when}");
+    for tracked in state.resources.values() {
+        let (_, inputs) = bench.world.things.lock().unwrap()[&tracked.id].clone();
+        assert_eq!(inputs, tracked.inputs, "{when}: state says what is live");
+        assert!(!tracked.unsettled, "{when}: {} is settled", tracked.urn);
+    }
+}
+
+#[tokio::test]
+async fn killed_at_every_append_of_create_change_and_destroy() {
+    let mut points = 0;
+    for store_last in [false, true] {
+        for (name, from, to) in [
+            ("create", Vec::new(), first()),
+            ("change", first(), second()),
+            ("destroy", second(), Vec::new()),
+        ] {
+            for creates in 1.. {
+                let bench = Bench::new();
+                if !from.is_empty() {
+                    bench.apply(from.clone()).await;
+                }
+                let mortal = Mortal::new(bench.backend.clone(), creates, store_last);
+                if bench.apply_until_killed(mortal, to.clone()).await {
+                    break;
+                }
+                let when = format!("{name} killed at append {creates}, last one stored: {store_last}");
+                converge(&bench, to.clone(), &when).await;
+                points += 1;
+            }
+        }
+    }
+    assert!(points >= 40, "only {points} crash points were tried");
+}
+
+#[tokio::test]
+async fn killed_several_times_in_a_row() {
+    for seed in 1..12u64 {
+        let bench = Bench::new();
+        bench.apply(first()).await;
+        for kill in 0..4 {
+            bench.bury().await;
+            let creates = 2 + (seed * 7 + kill * 3) % 9;
+            let mortal = Mortal::new(bench.backend.clone(), creates, kill % 2 == 0);
+            bench.apply_until_killed(mortal, if kill == 2 { first() } else { second() }).await;
+        }
+        converge(&bench, second(), &format!("seed {seed}")).await;
+    }
+}

@@ -1,0 +1,5 @@
+//! The engine against a simulated world: each of the design's invariants that is the engine's to keep.
+
+mod crash;
+mod run;
+mod world;

@@ -1,0 +1,102 @@
+//! A plan for review: as text, and as Markdown for a merge request.
+
+mod change;
+mod leaves;
+mod markdown;
+mod text;
+
+pub(super) use change::{path_text, shorten, value_text};
+pub(super) use leaves::leaves;
+pub use markdown::plan_markdown;
+pub use text::{NO_CHANGES, plan_text, plan_text_verbose};
+
+use super::words::count;
+use crate::engine::{Op, Plan, Step};
+
+/// The ops in the order of their sections.
+const SECTIONS: [Op; 5] = [Op::Create, Op::Update, Op::Replace, Op::Delete, Op::Forget];
+
+/// How an op is drawn.
+fn symbol(op: Op) -> &'static str {
+    match op {
+        Op::Create => "+",
+        Op::Update => "~",
+        Op::Replace => "-/+",
+        Op::Delete => "-",
+        Op::Forget => "=",
+        Op::Same => " ",
+    }
+}
+
+/// The steps of one op by phase, phases in the order of the plan.
+fn by_phase(plan: &Plan, op: Op) -> Vec<(&str, Vec<&Step>)> {
+    let mut phases: Vec<(&str, Vec<&Step>)> = Vec::new();
+    for step in plan.steps.iter().filter(|step| step.op == op) {
+        let name = phase_name(step);
+        match phases.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, steps)) => steps.push(step),
+            None => phases.push((name, vec![step])),
+        }
+    }
+    phases
+}
+
+fn phase_name(step: &Step) -> &str {
+    match step.options.phase.as_str() {
+        "" => "resources",
+        phase => phase,
+    }
+}
+
+/// `Plan: 3 to create, 1 to update, 1 to replace, 0 to delete; 210 unchanged.`
+fn totals(plan: &Plan) -> String {
+    let counts = plan.counts();
+    let forgotten = plan.steps.iter().filter(|step| step.op == Op::Forget).count() as u64;
+    let mut text = format!(
+        "Plan: {} to create, {} to update, {} to replace, {} to delete",
+        counts.create,
+        counts.update,
+        counts.replace,
+        counts.delete.saturating_sub(forgotten)
+    );
+    if forgotten > 0 {
+        text.push_str(&format!(", {forgotten} to forget"));
+    }
+    text.push_str(&format!("; {} unchanged.", counts.same));
+    text
+}
+
+/// What a step's options and origin say that its changes do not.
+fn remarks(step: &Step) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if let Some(from) = &step.moved_from {
+        remarks.push(format!("was {}", from.short()));
+    }
+    if let Some(reason) = &step.reason {
+        remarks.push(super::words::one_line(reason));
+    }
+    if step.op == Op::Replace {
+        let order = if step.delete_before_replace {
+            "the old one is deleted before the new one is created"
+        } else {
+            "the new one is created before the old one is deleted"
+        };
+        remarks.push(order.to_owned());
+    }
+    if step.superseded {
+        remarks.push("what an interrupted replacement left".to_owned());
+    }
+    remarks
+}
+
+fn heading(op: Op, number: usize) -> String {
+    let things = count(number as u64, "resource");
+    match op {
+        Op::Create => format!("{things} to create"),
+        Op::Update => format!("{things} to update in place"),
+        Op::Replace => format!("{things} to replace"),
+        Op::Delete => format!("{things} to delete"),
+        Op::Forget => format!("{things} to forget (no longer managed, left where they are)"),
+        Op::Same => format!("{things} unchanged"),
+    }
+}
