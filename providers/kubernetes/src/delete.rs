@@ -22,7 +22,7 @@ const NAMED: usize = 5;
 /// Deletes a recorded object and waits until it is gone.
 pub(crate) async fn delete(cluster: &Cluster, context: &Context, recorded: &Recorded) -> Result<()> {
     let gvk = Gvk::parse(recorded.urn.kind())?;
-    let Some(target) = Target::of_recorded(cluster, context, &gvk, &recorded.inputs).await? else {
+    let Some(target) = Target::of_recorded(cluster, context, &gvk, recorded).await? else {
         // Its definition is gone, and every object with it.
         return Ok(());
     };
@@ -92,13 +92,7 @@ async fn request(
         "preconditions": {"uid": uid},
     });
     let content = Some(("application/json", &options));
-    let reply = match cluster.send(context, Method::DELETE, &target.path(), content).await {
-        // Repeating a delete of the same uid is harmless.
-        Err(error) if error.class == Class::UnknownOutcome => {
-            return Err(Error { class: Class::Unavailable, ..error });
-        }
-        other => other?,
-    };
+    let reply = cluster.send_again(context, Method::DELETE, &target.path(), content).await?;
     Ok(match reply.success() {
         Ok(_) => Ok(()),
         Err(status) if status.code == 404 => Ok(()),
@@ -309,7 +303,7 @@ async fn delete_claims(cluster: &Cluster, context: &Context, inputs: &Value) -> 
         let uid = tree::text(&claim.object, "metadata.uid").unwrap_or("");
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
         let content = Some(("application/json", &options));
-        let reply = cluster.send(context, Method::DELETE, &claim.path, content).await?;
+        let reply = cluster.send_again(context, Method::DELETE, &claim.path, content).await?;
         if let Err(status) = reply.success()
             && !matches!(status.code, 404 | 409)
         {

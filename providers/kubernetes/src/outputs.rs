@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use plinth_provider::{Path, Recorded, Value};
 use serde_json::Value as Json;
 
+use crate::diff;
 use crate::kind::Gvk;
 use crate::normal::{self, DEFAULT_NAMESPACE};
 use crate::schema;
@@ -57,6 +58,9 @@ pub(crate) fn predicted(gvk: &Gvk, desired: &Value, recorded: Option<&Recorded>)
         _ => Value::from([("metadata", Value::from([("uid", Value::Unknown)]))]),
     };
     outputs.remove(&Path::root().key(REWRITTEN));
+    if recorded.is_some_and(|recorded| diff::recreates(gvk, &recorded.inputs, desired)) {
+        outputs.set(&Path::parse("metadata.uid"), Value::Unknown);
+    }
     for key in ["name", "namespace"] {
         let path = Path::root().key("metadata").key(key);
         match desired.at(&path) {

@@ -44,17 +44,25 @@ impl Target {
         }
     }
 
-    /// Like [`Target::of`], in whatever version the kind is served now.
+    /// Where a recorded object is, in whatever version its kind is served now.
     pub(crate) async fn of_recorded(
         cluster: &Cluster,
         context: &Context,
         gvk: &Gvk,
-        inputs: &Value,
+        recorded: &Recorded,
     ) -> Result<Option<Self>> {
-        match cluster.resource_any_version(context, gvk).await? {
-            Some(resource) => Self::new(resource, gvk, inputs).map(Some),
-            None => Ok(None),
+        let Some(resource) = cluster.resource_any_version(context, gvk).await? else { return Ok(None) };
+        if recorded.inputs.text_at("metadata.name").is_none() {
+            return Ok(Some(Self::of_id(resource, &recorded.id)));
         }
+        Self::new(resource, gvk, &recorded.inputs).map(Some)
+    }
+
+    /// Where the object of an id is: all that is known of one that is to be imported.
+    fn of_id(resource: Resource, id: &str) -> Self {
+        let (namespace, name) = id.split_once('/').unwrap_or((DEFAULT_NAMESPACE, id));
+        let namespace = resource.namespaced.then(|| namespace.to_owned());
+        Self { resource, namespace, name: name.to_owned() }
     }
 
     fn new(resource: Resource, gvk: &Gvk, inputs: &Value) -> Result<Self> {
@@ -114,7 +122,7 @@ fn is_recorded(object: &Json, recorded: &Recorded) -> bool {
 /// Reads one object.
 pub(crate) async fn one(cluster: &Cluster, context: &Context, recorded: &Recorded) -> Result<Option<Live>> {
     let gvk = Gvk::parse(recorded.urn.kind())?;
-    let Some(target) = Target::of_recorded(cluster, context, &gvk, &recorded.inputs).await? else {
+    let Some(target) = Target::of_recorded(cluster, context, &gvk, recorded).await? else {
         return Ok(None);
     };
     let object = cluster.get(context, &target.path()).await?;
@@ -124,7 +132,7 @@ pub(crate) async fn one(cluster: &Cluster, context: &Context, recorded: &Recorde
 /// Finds what a create of this request would have made.
 pub(crate) async fn find(cluster: &Cluster, context: &Context, request: Request<'_>) -> Result<Option<Live>> {
     let gvk = Gvk::parse(request.urn.kind())?;
-    let Some(target) = Target::of_recorded(cluster, context, &gvk, request.inputs).await? else {
+    let Some(target) = Target::of(cluster, context, &gvk, request.inputs).await? else {
         return Ok(None);
     };
     let object = cluster.get(context, &target.path()).await?;

@@ -72,6 +72,8 @@ impl Waiter<'_> {
         let mut last = String::new();
         let mut detail: Option<String> = None;
         let mut next_read = Instant::now() + Duration::from_millis(500);
+        // A watch that ended is opened again with the next read, not at once: it may end at once again.
+        let mut next_watch = Instant::now();
         loop {
             let reason = match assess(self.gvk, &object) {
                 State::Ready(note) => {
@@ -91,7 +93,7 @@ impl Waiter<'_> {
                 self.context.reporter.waiting(&shown);
                 last = shown;
             }
-            if events.is_none() {
+            if events.is_none() && Instant::now() >= next_watch {
                 events = self.watch(&object).await;
             }
             let step = async {
@@ -109,12 +111,12 @@ impl Waiter<'_> {
             match self.context.bounded(|| format!("{}: {last}", self.target.id()), step).await? {
                 Some(Some(Ok(line))) => match event(&line) {
                     Event::Object(new) => object = new,
-                    Event::Gone => return Err(self.vanished()),
+                    Event::Gone => return self.missing(object),
                     Event::Nothing => {}
-                    // Too old, or broken: the next read starts a new one.
-                    Event::Broken => events = None,
+                    // Too old, or broken.
+                    Event::Broken => (events, next_watch) = (None, next_read),
                 },
-                Some(_) => events = None,
+                Some(_) => (events, next_watch) = (None, next_read),
                 None => {
                     match self.cluster.get(self.context, &self.target.path()).await {
                         Ok(Some(now)) => object = now,

@@ -29,7 +29,7 @@ pub(super) async fn enlarge(writer: &Writer<'_>) -> Result<()> {
             let patch = json!({"spec": {"resources": {"requests": {"storage": want}}}});
             let path = format!("{}?fieldManager={MANAGER}", claim.path);
             let content = Some(("application/merge-patch+json", &patch));
-            let reply = writer.cluster.send(writer.context, Method::PATCH, &path, content).await?;
+            let reply = writer.cluster.send_again(writer.context, Method::PATCH, &path, content).await?;
             if let Err(status) = reply.success() {
                 let why = status.into_error(false);
                 let name = tree::text(&claim.object, "metadata.name").unwrap_or("");

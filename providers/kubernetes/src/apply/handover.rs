@@ -147,7 +147,7 @@ async fn keep_replicas(writer: &Writer<'_>, target: &Target, live: &Json) -> Res
         "spec": {"replicas": replicas},
     });
     let path = format!("{}?fieldManager={KEEPER}&force=true", target.path());
-    let reply = writer.cluster.send(writer.context, Method::PATCH, &path, Some((APPLY, &body))).await?;
+    let reply = writer.cluster.send_again(writer.context, Method::PATCH, &path, Some((APPLY, &body))).await?;
     reply.success().map(drop).map_err(|status| status.into_error(false))
 }
 

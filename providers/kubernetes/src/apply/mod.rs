@@ -243,13 +243,13 @@ impl<'a> Writer<'a> {
             body["metadata"]["namespace"] = namespace.as_str().into();
         }
         let path = format!("{}?fieldManager={MANAGER}&fieldValidation=Strict&force={force}", target.path());
-        let creates = matches!(precondition, Precondition::Absent);
-        let reply = match self.cluster.send(self.context, Method::PATCH, &path, Some((APPLY, &body))).await {
+        let content = Some((APPLY, &body));
+        let reply = match precondition {
+            Precondition::Absent => self.cluster.send(self.context, Method::PATCH, &path, content).await?,
             // Bringing an object to its inputs may be repeated whatever became of the first try.
-            Err(error) if error.class == Class::UnknownOutcome && !creates => {
-                return Err(Error { class: Class::Unavailable, ..error });
+            Precondition::Uid(_) => {
+                self.cluster.send_again(self.context, Method::PATCH, &path, content).await?
             }
-            other => other?,
         };
         for warning in &reply.warnings {
             self.context.reporter.warning(&self.redactor.clean(warning));
@@ -261,7 +261,7 @@ impl<'a> Writer<'a> {
     async fn json_patch(&self, target: &Target, patch: &Json, manager: &str) -> Result<Result<Json, Status>> {
         let path = format!("{}?fieldManager={manager}", target.path());
         let content = Some(("application/json-patch+json", patch));
-        Ok(self.cluster.send(self.context, Method::PATCH, &path, content).await?.success())
+        Ok(self.cluster.send_again(self.context, Method::PATCH, &path, content).await?.success())
     }
 
     fn already_exists(&self, target: &Target, live: &Json, owner: &Owner) -> Error {

@@ -8,6 +8,7 @@ use http::{Method, Request};
 use kube::client::Body;
 use plinth_provider::{Class, Context, Error, Result};
 use serde_json::Value as Json;
+use tokio::time::Instant;
 
 use super::discovery::Served;
 use super::error::Status;
@@ -118,6 +119,26 @@ impl Cluster {
                 Class::Timeout if writes => Error { class: Class::UnknownOutcome, ..error },
                 _ => error,
             }
+        })
+    }
+
+    /// Sends a write that may be repeated whatever became of it.
+    ///
+    /// # Errors
+    /// As [`Cluster::send`], but a write whose outcome is unknown is one to repeat, or one that was too late.
+    pub(crate) async fn send_again(
+        &self,
+        context: &Context,
+        method: Method,
+        path: &str,
+        content: Option<(&str, &Json)>,
+    ) -> Result<Reply> {
+        self.send(context, method, path, content).await.map_err(|error| match error.class {
+            Class::UnknownOutcome if Instant::now() >= context.deadline => {
+                Error { class: Class::Timeout, ..error }
+            }
+            Class::UnknownOutcome => Error { class: Class::Unavailable, ..error },
+            _ => error,
         })
     }
 

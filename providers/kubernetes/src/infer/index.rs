@@ -41,6 +41,8 @@ pub(super) struct Index<'a> {
     labels: HashMap<(usize, String, String, String), Vec<usize>>,
     /// Bindings by the service account that they bind.
     bindings: HashMap<(usize, String, String), Vec<usize>>,
+    /// Workloads by the service account that their pods run as.
+    accounts: HashMap<(usize, String, String), Vec<usize>>,
     /// Certificates by the secret that they write.
     certificates: HashMap<(usize, String, String), Vec<usize>>,
 }
@@ -55,6 +57,7 @@ impl<'a> Index<'a> {
             definitions: HashMap::new(),
             labels: HashMap::new(),
             bindings: HashMap::new(),
+            accounts: HashMap::new(),
             certificates: HashMap::new(),
         };
         for resource in resources {
@@ -109,6 +112,12 @@ impl<'a> Index<'a> {
                     self.labels.entry(label).or_default().push(at);
                 }
             }
+        }
+        if entry.gvk.group == "apps"
+            && let Some(account) =
+                pods::pod_spec(&entry.gvk, inputs).and_then(|spec| spec.text_at("serviceAccountName"))
+        {
+            self.accounts.entry((cluster, namespace.clone(), own(account))).or_default().push(at);
         }
         if matches!(entry.gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding") {
             for (in_namespace, name) in service_accounts(inputs, &namespace) {
@@ -166,6 +175,12 @@ impl<'a> Index<'a> {
     pub(super) fn bindings(&self, at: usize, namespace: &str, account: &str) -> &[usize] {
         let key = (self.entries[at].cluster, namespace.to_owned(), account.to_owned());
         self.bindings.get(&key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The workloads whose pods run as a service account.
+    pub(super) fn running_as(&self, at: usize, namespace: &str, account: &str) -> &[usize] {
+        let key = (self.entries[at].cluster, namespace.to_owned(), account.to_owned());
+        self.accounts.get(&key).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn certificates(&self, at: usize, namespace: &str, secret: &str) -> &[usize] {

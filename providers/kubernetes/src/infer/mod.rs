@@ -4,6 +4,7 @@
 //! weaker one gives way.
 
 mod acyclic;
+mod guards;
 mod index;
 mod pods;
 mod rules;
@@ -35,7 +36,7 @@ pub(crate) fn dependencies(resources: &[&Resource]) -> Vec<(Urn, Urn)> {
     for at in 0..index.len() {
         rules::of(&index, at, &mut edges);
     }
-    rules::admission(&index, &mut edges);
+    guards::edges(&index, &mut edges);
     index.declared(&mut edges);
     acyclic::without_cycles(index.len(), edges)
         .into_iter()

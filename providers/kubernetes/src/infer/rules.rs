@@ -1,7 +1,5 @@
 //! The rules, one object at a time.
 
-use std::collections::HashMap;
-
 use plinth_provider::{Path, Value};
 
 use super::Weight;
@@ -9,7 +7,7 @@ use super::acyclic::Edge;
 use super::index::{Entry, Index, service_accounts};
 use super::pods::{self, Need};
 
-const RBAC: &str = "rbac.authorization.k8s.io";
+pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Collects what one object needs.
 struct Needs<'a, 'b> {
@@ -38,7 +36,7 @@ impl Needs<'_, '_> {
     }
 }
 
-fn list<'v>(value: &'v Value, path: &str) -> &'v [Value] {
+pub(super) fn list<'v>(value: &'v Value, path: &str) -> &'v [Value] {
     value.at(&Path::parse(path)).and_then(Value::as_list).unwrap_or_default()
 }
 
@@ -209,7 +207,7 @@ fn service_and_pods(needs: &mut Needs<'_, '_>, reference: &Value) {
     }
 }
 
-fn backing(index: &Index<'_>, at: usize, reference: &Value) -> Vec<usize> {
+pub(super) fn backing(index: &Index<'_>, at: usize, reference: &Value) -> Vec<usize> {
     let Some(service) = service_of(index, at, reference) else { return Vec::new() };
     let entry = index.entry(service);
     let selector = entry.resource.inputs.at(&Path::parse("spec.selector")).and_then(Value::as_map);
@@ -218,66 +216,4 @@ fn backing(index: &Index<'_>, at: usize, reference: &Value) -> Vec<usize> {
         found.extend(index.selected(service, namespace, selector));
     }
     found
-}
-
-/// Custom resources come after the webhooks that validate them, and after what answers for those.
-pub(super) fn admission(index: &Index<'_>, edges: &mut Vec<Edge>) {
-    // What validates a (cluster, group, plural), "*" for all plurals.
-    let mut guards: HashMap<(usize, String, String), Vec<usize>> = HashMap::new();
-    for at in 0..index.len() {
-        let entry = index.entry(at);
-        let is_webhook = entry.gvk.group == "admissionregistration.k8s.io"
-            && entry.gvk.kind.ends_with("WebhookConfiguration");
-        if !is_webhook {
-            continue;
-        }
-        for webhook in list(&entry.resource.inputs, "webhooks") {
-            let service = webhook.at(&Path::parse("clientConfig.service"));
-            let behind = service.map(|service| backing(index, at, service)).unwrap_or_default();
-            for rule in list(webhook, "rules") {
-                for group in list(rule, "apiGroups").iter().filter_map(Value::as_str) {
-                    // Built-in kinds must be there before any webhook runs; only custom ones can wait for theirs.
-                    if !group.contains('.') || group.ends_with(".k8s.io") {
-                        continue;
-                    }
-                    for resource in list(rule, "resources").iter().filter_map(Value::as_str) {
-                        let plural = resource.split('/').next().unwrap_or(resource);
-                        let key = (entry.cluster, group.to_owned(), plural.to_owned());
-                        let guard = guards.entry(key).or_default();
-                        guard.push(at);
-                        guard.extend(&behind);
-                    }
-                }
-            }
-        }
-    }
-    if guards.is_empty() {
-        return;
-    }
-    for at in 0..index.len() {
-        let entry = index.entry(at);
-        if !entry.gvk.group.contains('.') || entry.gvk.group.ends_with(".k8s.io") {
-            continue;
-        }
-        let defined = index
-            .definition(at, &entry.gvk.group, &entry.gvk.kind)
-            .and_then(|definition| index.entry(definition).resource.inputs.text_at("spec.names.plural"));
-        let plural = defined.map_or_else(|| guess_plural(&entry.gvk.kind), str::to_owned);
-        for plural in [plural, "*".to_owned()] {
-            let key = (entry.cluster, entry.gvk.group.clone(), plural);
-            for to in guards.get(&key).map(Vec::as_slice).unwrap_or_default() {
-                edges.push(Edge { from: at, to: *to, weight: Weight::Guard });
-            }
-        }
-    }
-}
-
-/// The plural that a kind most likely has, when its definition is not part of the stack.
-fn guess_plural(kind: &str) -> String {
-    let lower = kind.to_lowercase();
-    match lower.as_bytes() {
-        [.., b's' | b'x'] => format!("{lower}es"),
-        [.., b'y'] => format!("{}ies", &lower[..lower.len() - 1]),
-        _ => format!("{lower}s"),
-    }
 }

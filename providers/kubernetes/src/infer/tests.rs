@@ -187,3 +187,23 @@ fn sets_ingresses_and_autoscalers() {
     ];
     assert_eq!(edges(&resources), ["hpa>set", "ing>class", "ing>svc", "set>fast", "set>svc"]);
 }
+
+#[test]
+fn custom_resources_come_after_their_controller() {
+    let role = |resources: Json| json!({"rules": [{"apiGroups": ["cert-manager.io"], "resources": resources, "verbs": ["get", "update"]}]});
+    let bind = |name: &str| json!({"roleRef": {"kind": "ClusterRole", "name": name}, "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": "n"}]});
+    let rbac = |kind: &str| format!("rbac.authorization.k8s.io/v1/{kind}");
+    let runs_as = |account: &str| pod(json!({"serviceAccountName": account, "containers": []}));
+    let resources = [
+        resource(&rbac("ClusterRole"), "controller", role(json!(["issuers", "issuers/status"]))),
+        resource(&rbac("ClusterRole"), "reader", role(json!(["issuers"]))),
+        resource(&rbac("ClusterRoleBinding"), "b1", bind("controller")),
+        resource(&rbac("ClusterRoleBinding"), "b2", bind("reader")),
+        resource("apps/v1/Deployment", "manager", runs_as("controller")),
+        resource("apps/v1/Deployment", "other", runs_as("reader")),
+        resource("cert-manager.io/v1/Issuer", "issuer", json!({"metadata": {"namespace": "n"}})),
+    ];
+    let all = edges(&resources);
+    assert!(all.contains(&"issuer>manager".to_owned()), "{all:?}");
+    assert!(!all.contains(&"issuer>other".to_owned()), "{all:?}");
+}
