@@ -80,8 +80,7 @@ fn longest(tally: &Tally, style: &Style) -> String {
         return String::new();
     }
     finished.sort_by(|a, b| b.duration.cmp(&a.duration).then_with(|| a.urn.cmp(&b.urn)));
-    let mut table =
-        Table::new().column("", Align::Right).column("", Align::Left).column("", Align::Left);
+    let mut table = Table::new().column("", Align::Right).column("", Align::Left).column("", Align::Left);
     for step in finished.iter().take(LONGEST) {
         table.row([duration(step.duration), step.action.to_owned(), step.urn.short().to_owned()]);
     }

@@ -57,8 +57,7 @@ pub(super) fn labelled(label: &str, role: Role, text: &str, style: &Style) -> St
     let text = clean(text.trim_end());
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default();
-    let mut out =
-        format!("{}{}: {first}\n", " ".repeat(blank), style.paint(role, label.trim_start()));
+    let mut out = format!("{}{}: {first}\n", " ".repeat(blank), style.paint(role, label.trim_start()));
     for line in lines {
         if line.is_empty() {
             out.push('\n');

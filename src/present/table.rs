@@ -81,7 +81,9 @@ impl Table {
                 .collect(),
         ));
         for row in &self.rows {
-            text.push_str(&line(row.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect()));
+            text.push_str(&line(
+                row.iter().map(|cell| cell.replace('|', "\\|").replace('\n', " ")).collect(),
+            ));
         }
         text
     }

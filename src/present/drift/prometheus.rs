@@ -11,13 +11,19 @@ pub fn prometheus(stack: &str, report: &DriftReport, at: jiff::Timestamp) -> Str
     family(&mut text, "plinth_drift_resources", "Resources of the stack, by what became of them.");
     let unchanged = report.resources.saturating_sub(report.drifted.len());
     for (verdict, number) in [("missing", gone), ("changed", changed), ("unchanged", unchanged)] {
-        text.push_str(&format!("plinth_drift_resources{{stack=\"{stack}\",verdict=\"{verdict}\"}} {number}\n"));
+        text.push_str(&format!(
+            "plinth_drift_resources{{stack=\"{stack}\",verdict=\"{verdict}\"}} {number}\n"
+        ));
     }
     family(&mut text, "plinth_drift_resource", "One for every resource that is not as recorded.");
     for (urn, verdict) in &report.drifted {
         text.push_str(&format!("plinth_drift_resource{{{}}} 1\n", labels(&stack, urn, verdict)));
     }
-    family(&mut text, "plinth_drift_resource_fields", "How many fields of a resource differ from what was recorded.");
+    family(
+        &mut text,
+        "plinth_drift_resource_fields",
+        "How many fields of a resource differ from what was recorded.",
+    );
     for (urn, verdict) in &report.drifted {
         if matches!(verdict, Verdict::Changed(_)) {
             let number = fields(verdict).len();

@@ -123,9 +123,7 @@ fn ranks(drawing: &Drawing, groups: &[Group<'_>]) -> (Vec<usize>, Vec<(usize, us
     let flows = dependents
         .iter()
         .enumerate()
-        .flat_map(|(before, after)| {
-            after.iter().map(move |after| (before, *after))
-        })
+        .flat_map(|(before, after)| after.iter().map(move |after| (before, *after)))
         .map(|(before, after)| (before, after, counts[&(before, after)]))
         .collect();
     (ranks, flows)

@@ -3,14 +3,14 @@
 //! All are drawn from a [`Drawing`], from which edges that others imply have been left out.
 
 mod dot;
+mod drawing;
 mod layout;
 mod mermaid;
-mod drawing;
 mod svg;
 
 pub use dot::dot;
+pub use drawing::{Drawing, Node};
 pub use mermaid::mermaid;
-pub use drawing::{Node, Drawing};
 pub use svg::svg;
 
 use crate::engine::Op;

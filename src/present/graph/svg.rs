@@ -62,7 +62,11 @@ fn legend(text: &mut String, drawing: &Drawing) {
     let mut x = 24.0;
     let mut entry = |text: &mut String, fill: &str, label: &str| {
         text.push_str(&format!("<circle cx=\"{:.0}\" cy=\"46\" r=\"4\" fill=\"{fill}\"/>", x + 4.0));
-        text.push_str(&format!("<text class=\"note\" x=\"{:.0}\" y=\"50\">{}</text>\n", x + 13.0, escaped(label)));
+        text.push_str(&format!(
+            "<text class=\"note\" x=\"{:.0}\" y=\"50\">{}</text>\n",
+            x + 13.0,
+            escaped(label)
+        ));
         x += 30.0 + label.chars().count() as f64 * 6.0;
     };
     for (op, number) in counts {
@@ -135,11 +139,27 @@ fn critical(text: &mut String, drawing: &Drawing, layout: &Layout<'_>) {
             // Within one column: along its left side.
             let x = from.0 + 1.0;
             let bend = 6.0 + ((to.1 - from.1).abs() / LINE).min(10.0);
-            format!("M{x:.1} {:.1}C{:.1} {:.1} {:.1} {:.1} {x:.1} {:.1}", from.1, x - bend, from.1, x - bend, to.1, to.1)
+            format!(
+                "M{x:.1} {:.1}C{:.1} {:.1} {:.1} {:.1} {x:.1} {:.1}",
+                from.1,
+                x - bend,
+                from.1,
+                x - bend,
+                to.1,
+                to.1
+            )
         } else {
             let (x1, x2) = (from.2, to.0 - 1.0);
             let bend = ((x2 - x1).abs() / 2.0).max(30.0);
-            format!("M{x1:.1} {:.1}C{:.1} {:.1} {:.1} {:.1} {x2:.1} {:.1}", from.1, x1 + bend, from.1, x2 - bend, to.1, to.1)
+            format!(
+                "M{x1:.1} {:.1}C{:.1} {:.1} {:.1} {:.1} {x2:.1} {:.1}",
+                from.1,
+                x1 + bend,
+                from.1,
+                x2 - bend,
+                to.1,
+                to.1
+            )
         };
         text.push_str(&format!("<path class=\"critical\" d=\"{path}\"/>\n"));
     }

@@ -110,7 +110,14 @@ fn is_waiting(phase: &Phase) -> bool {
     phase.begun.is_none() && !phase.over()
 }
 
-fn tree(tally: &Tally, now: Instant, spinner: &str, columns: usize, style: &Style, room: Room) -> Vec<String> {
+fn tree(
+    tally: &Tally,
+    now: Instant,
+    spinner: &str,
+    columns: usize,
+    style: &Style,
+    room: Room,
+) -> Vec<String> {
     let mut longest: Vec<&Running> = tally.running.iter().collect();
     longest.sort_by_key(|step| step.since);
     let shown: Vec<&Running> = longest.iter().take(room.running).copied().collect();
@@ -245,7 +252,8 @@ fn running(
 
 fn failed(failure: &Failure, columns: usize, style: &Style) -> String {
     let mark = style.paint(Role::Removed, "✗");
-    let text = format!("{} ({}): {}", name_of(&failure.urn), class(failure.class), one_line(&failure.message));
+    let text =
+        format!("{} ({}): {}", name_of(&failure.urn), class(failure.class), one_line(&failure.message));
     format!("  {mark} {}", cut(&text, columns.saturating_sub(4)))
 }
 

@@ -51,7 +51,17 @@ impl<T: TermLike + Clone + 'static> Live<T> {
             bar.set_style(template);
         }
         let tally = Tally::default();
-        Self { term, bar, style, tally, preparing: None, turn: 0, in_plan: false, held: false, finished: false }
+        Self {
+            term,
+            bar,
+            style,
+            tally,
+            preparing: None,
+            turn: 0,
+            in_plan: false,
+            held: false,
+            finished: false,
+        }
     }
 
     fn event_at(&mut self, event: &Event, now: Instant) {

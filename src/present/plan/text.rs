@@ -82,7 +82,11 @@ fn step(text: &mut String, step: &Step, style: &Style, verbose: bool) {
         }
         let unshown = |path: &&Path| !step.changes.iter().any(|change| path.contains(&change.path));
         for path in step.forced_by.iter().filter(unshown) {
-            text.push_str(&format!("{INDENT}{}: {}\n", path_text(path), style.paint(role, "forces replacement")));
+            text.push_str(&format!(
+                "{INDENT}{}: {}\n",
+                path_text(path),
+                style.paint(role, "forces replacement")
+            ));
         }
     }
     if verbose && step.op == Op::Create {
