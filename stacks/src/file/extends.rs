@@ -64,8 +64,8 @@ impl Reader<'_> {
                 format!("`extends` leads through more than {MOST_FILES_DEEP} levels or 256 files"),
             )));
         }
-        printable(path, text).map_err(Box::new)?;
-        let file = self.sources.add_file(path, text.into()).map_err(Box::new)?;
+        printable(path, text)?;
+        let file = self.sources.add_file(path, text.into())?;
         let mut node = parse(text, file, self.sources)?;
         let bases = self.take_extends(&mut node)?;
         if bases.is_empty() {
@@ -184,7 +184,7 @@ fn read_to_text(path: &Path) -> Result<String, Unreadable> {
 }
 
 /// Refuses control characters, which mean that the file is not a text that a person wrote.
-fn printable(path: &Path, text: &str) -> Result<(), Diagnostic> {
+fn printable(path: &Path, text: &str) -> Result<(), Box<Diagnostic>> {
     let odd = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t' | '\u{85}');
     let Some(position) = text.find(odd) else { return Ok(()) };
     let before = &text[..position];
@@ -197,7 +197,8 @@ fn printable(path: &Path, text: &str) -> Result<(), Diagnostic> {
         line: u32::try_from(line).unwrap_or(u32::MAX),
         column: u32::try_from(column).unwrap_or(u32::MAX),
     });
-    Err(diagnostic.why("YAML holds printable text only").help("name a YAML file, or remove the character"))
+    let diagnostic = diagnostic.why("YAML holds printable text only");
+    Err(Box::new(diagnostic.help("name a YAML file, or remove the character")))
 }
 
 fn stack_files_beside(path: &Path) -> Vec<String> {

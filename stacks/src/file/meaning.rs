@@ -101,7 +101,7 @@ impl Rules<'_> {
     fn platform(&mut self, platform: &Platform) {
         let day = 86_400;
         let retention = platform.loki.retention.seconds();
-        if platform.loki.enabled && (retention == 0 || retention % day != 0) {
+        if platform.loki.enabled && (retention == 0 || !retention.is_multiple_of(day)) {
             self.tell(
                 "platform.loki.retention",
                 format!("Loki cannot keep logs for `{}`", platform.loki.retention),
@@ -217,20 +217,13 @@ impl Rules<'_> {
 
     /// Secrets from a store need a store.
     fn external_secrets(&mut self, tree: &Value) {
-        for part in ["platform", "cloud"] {
-            if let Some(value) = tree.get(part) {
-                if let Some(path) = first_external_secret(value, &Path::root().key(part)) {
-                    self.found.push(
-                        self.locations
-                            .diagnostic(
-                                &path,
-                                "this secret comes from an External Secrets store, and the stack names none",
-                            )
-                            .help("name one under `platform.externalSecrets.storeRef`"),
-                    );
-                    return;
-                }
-            }
+        let first = ["platform", "cloud"].into_iter().find_map(|part| {
+            tree.get(part).and_then(|value| first_external_secret(value, &Path::root().key(part)))
+        });
+        if let Some(path) = first {
+            let message = "this secret comes from an External Secrets store, and the stack names none";
+            let diagnostic = self.locations.diagnostic(&path, message);
+            self.found.push(diagnostic.help("name one under `platform.externalSecrets.storeRef`"));
         }
     }
 }

@@ -32,9 +32,10 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub fn add_file(&mut self, path: &Path, text: Arc<str>) -> Result<u16, Diagnostic> {
-        let number = u16::try_from(self.files.len())
-            .map_err(|_| Diagnostic::new("more than 65,535 files take part in this stack").in_file(path))?;
+    pub fn add_file(&mut self, path: &Path, text: Arc<str>) -> Result<u16, Box<Diagnostic>> {
+        let number = u16::try_from(self.files.len()).map_err(|_| {
+            Box::new(Diagnostic::new("more than 65,535 files take part in this stack").in_file(path))
+        })?;
         self.files.push((path.to_owned(), text));
         Ok(number)
     }

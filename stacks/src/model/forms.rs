@@ -172,8 +172,8 @@ fn url(text: &str) -> Result<(), String> {
     if authority.contains('@') {
         return wrong("credentials do not belong in it; use a secret");
     }
-    if authority.starts_with('[') {
-        let Some((address, port)) = authority[1..].split_once(']') else {
+    if let Some(bracketed) = authority.strip_prefix('[') {
+        let Some((address, port)) = bracketed.split_once(']') else {
             return wrong("the bracket is not closed");
         };
         if address.parse::<std::net::Ipv6Addr>().is_err() {
@@ -258,5 +258,93 @@ fn cron_item(item: &str, low: u32, high: u32, words: &[&str]) -> bool {
             matches!((number(first), number(last)), (Some(first), Some(last)) if first <= last)
         }
         None => range == "*" || number(range).is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(form: &str, right: &[&str], wrong: &[&str]) {
+        for text in right {
+            assert_eq!(check(form, text), Ok(()), "{form} {text}");
+        }
+        for text in wrong {
+            assert!(check(form, text).is_err(), "{form} {text}");
+        }
+    }
+
+    #[test]
+    fn forms_at_their_edges() {
+        judged(
+            "cidr",
+            &["0.0.0.0/0", "10.0.0.0/8", "10.1.2.3/32", "2001:db8::/32", "::/0", "::1/128"],
+            &[
+                "",
+                "10.0.0.0",
+                "10.0.0.0/",
+                "10.0.0.0/33",
+                "10.0.0.1/8",
+                "2001:db8::1/32",
+                "10.0.0.0/-1",
+                "a/8",
+            ],
+        );
+        judged(
+            "duration",
+            &["0", "30s", "1h30m", "15d", "500ms", "1y2w3d4h5m6s7ms"],
+            &["", "30", "s", "1m1h", "1h1h", "1.5h", "-1s", " 1s", "99999999999y", "1h "],
+        );
+        judged(
+            "quantity",
+            &["0", "500m", "2", "0.5", "512Mi", "100Gi", "1.5Gi", "1E", ".5"],
+            &["", "Gi", "100GB", "100 Gi", "1.2.3", "-1", "1e3x", "9999999999999999Ei", "."],
+        );
+        judged("dns-label", &["a", "a-1", "1a"], &["", "-a", "a-", "A", "a.b", "a_b", &"a".repeat(64)]);
+        judged("dns-name", &["a", "a.b-c.example.com"], &["", ".", "a..b", "a.", "A.b", &"a.".repeat(130)]);
+        judged(
+            "url",
+            &["https://a", "http://a.b:80/c?d#e", "https://[::1]:8443/x", "https://10.0.0.1"],
+            &[
+                "",
+                "a.b",
+                "ftp://a",
+                "https://",
+                "https://:80",
+                "https://a b",
+                "https://u:p@a",
+                "https://a:0",
+                "https://a:70000",
+                "https://[::1",
+                "https://[x]",
+                "https://[::1]x",
+            ],
+        );
+        judged("kubernetes-version", &["1.35", "1.0"], &["", "1", "v1.35", "1.35.1", "2.1", "1.x", "1.05"]);
+        judged(
+            "cron",
+            &["17 2 * * *", "*/5 * * * *", "0 0-6/2 1,15 jan-mar MON", "@daily", "59 23 31 12 7"],
+            &[
+                "",
+                "* * * *",
+                "60 * * * *",
+                "* 24 * * *",
+                "* * 0 * *",
+                "*/0 * * * *",
+                "5-1 * * * *",
+                "* * * * foo",
+                "@never",
+            ],
+        );
+    }
+
+    #[test]
+    fn amounts_are_exact() {
+        assert_eq!(duration_milliseconds("1h30m"), Ok(5_400_000));
+        assert_eq!(duration_milliseconds("1y"), Ok(365 * 86_400_000));
+        assert_eq!(quantity_thousandths("500m"), Ok(500));
+        assert_eq!(quantity_thousandths("1.5Gi"), Ok(1_610_612_736_000));
+        assert_eq!(quantity_thousandths("0.0001"), Ok(1));
+        assert_eq!(quantity_thousandths("1k"), Ok(1_000_000));
     }
 }

@@ -85,7 +85,7 @@ pub struct EmbeddedDatabase {
 }
 
 /// Grafana.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Grafana {
     /// The number of pods.
@@ -107,22 +107,6 @@ pub struct Grafana {
     pub dashboards: Dashboards,
     /// More settings, as section → key → value of Grafana's configuration file; not for secrets.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
-}
-
-impl Default for Grafana {
-    fn default() -> Self {
-        Self {
-            replicas: None,
-            resources: Resources::default(),
-            storage: None,
-            host: None,
-            oidc: None,
-            admin: GrafanaAdmin::default(),
-            secret_key: None,
-            dashboards: Dashboards::default(),
-            settings: BTreeMap::new(),
-        }
-    }
 }
 
 /// An OpenID Connect provider. Grafana does not discover endpoints, so each is named.
