@@ -20,7 +20,6 @@ pub(crate) struct Container {
     pub(super) compute: Option<Compute>,
     pub(super) mounts: Vec<core::VolumeMount>,
     pub(super) capabilities: Vec<String>,
-    pub(super) user: Option<i64>,
     pub(super) stop_delay: Option<i64>,
 }
 
@@ -38,7 +37,6 @@ impl Container {
             compute: None,
             mounts: Vec::new(),
             capabilities: Vec::new(),
-            user: None,
             stop_delay: None,
         }
     }
@@ -136,12 +134,6 @@ impl Container {
         self
     }
 
-    /// Runs as another user than the pod's; 0 is only for agents.
-    pub fn user(mut self, user: i64) -> Self {
-        self.user = Some(user);
-        self
-    }
-
     /// Goes on serving for some seconds after it was told to stop, until nobody sends it anything any more.
     pub fn stop_delay(mut self, seconds: i64) -> Self {
         self.stop_delay = Some(seconds);
@@ -163,8 +155,6 @@ impl Container {
             }),
             privileged: Some(false),
             read_only_root_filesystem: Some(true),
-            run_as_user: self.user,
-            run_as_non_root: self.user.map(|user| user != 0),
             ..Default::default()
         };
         core::Container {
@@ -194,7 +184,7 @@ impl Container {
 }
 
 /// An environment variable from a field of the pod.
-pub(crate) fn field(name: &str, path: &str) -> core::EnvVar {
+fn field(name: &str, path: &str) -> core::EnvVar {
     core::EnvVar {
         name: name.to_owned(),
         value: None,

@@ -226,15 +226,6 @@ pub(crate) struct RemoteReference {
     pub property: Option<String>,
 }
 
-/// A key of a Secret.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct SecretKey {
-    /// The Secret's name.
-    pub name: String,
-    /// The key.
-    pub key: String,
-}
-
 /// A span of time as Go writes it, which is what cert-manager turns every other spelling into.
 pub(crate) fn go_duration(seconds: u64) -> String {
     format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60)

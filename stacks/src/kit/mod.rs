@@ -33,6 +33,7 @@ mod account;
 mod build;
 mod container;
 mod custom;
+mod deploy;
 mod foundation;
 mod ingress;
 mod network;
@@ -45,20 +46,18 @@ mod services;
 mod workload;
 pub(crate) mod yaml;
 
-pub(crate) use account::{
-    cluster_role, cluster_role_binding, non_resource, role, role_binding, rule, rule_named,
-};
+pub(crate) use account::{non_resource, rule, rule_named};
 pub(crate) use build::Build;
 pub use build::{ProgramError, Target};
-pub(crate) use container::{Container, field};
+pub(crate) use container::Container;
 pub(crate) use custom::{
-    AcmeChallengeSolver, AcmeSpec, CaSpec, CertificateSpec, Custom, ExternalSecretSpec, IssuerReference,
-    IssuerSpec, LocalSecret, PrivateKey, SecretKey, go_duration,
+    AcmeChallengeSolver, AcmeSpec, CaSpec, CertificateSpec, Custom, IssuerReference, IssuerSpec, LocalSecret,
+    PrivateKey, go_duration,
 };
-pub(crate) use foundation::{Bucket, Foundation, Identity, StoreKind};
+pub(crate) use foundation::{Bucket, Identity, StoreKind};
 pub(crate) use ingress::PUBLIC_ISSUER;
 pub(crate) use network::{Outside, Peer};
-pub(crate) use object::{Object, metadata, text_map};
+pub(crate) use object::{metadata, text_map};
 pub(crate) use parts::{Part, Phase, Space};
 pub(crate) use probe::{Check, Probes};
 pub(crate) use secrets::{Entry, GRAFANA_ADMIN};

@@ -108,6 +108,7 @@ macro_rules! parts {
         pub(crate) const $name: Part = Part::new(Space::$space, $app, $role);)*
 
         /// Every part there is.
+        #[cfg(test)]
         pub(crate) const ALL: &[Part] = &[$($name),*];
     };
 }
