@@ -60,8 +60,9 @@ fn amazon(name: &str) -> Option<Size> {
         'c' => 2,
         'm' => 4,
         'r' | 'i' => 8,
-        'x' => 16,
-        _ => return None,
+        'x' | 'u' => 16,
+        // Accelerators and the like: what matters to a rehearsal is that they have some memory.
+        _ => 4,
     };
     let cpu = match scale {
         "medium" => 1,
@@ -74,7 +75,10 @@ fn amazon(name: &str) -> Option<Size> {
 
 /// `n2-standard-4`, and our own `standard-4`.
 fn google(name: &str) -> Option<Size> {
-    let (family, cpu) = name.rsplit_once('-')?;
+    if let "e2-medium" | "e2-small" | "e2-micro" = name {
+        return Some(Size { cpu: 2, memory_gb: 4 });
+    }
+    let (family, cpu) = name.trim_end_matches("-lssd").rsplit_once('-')?;
     let per_core = match family.rsplit('-').next()? {
         "standard" => 4,
         "highmem" => 8,
@@ -89,12 +93,11 @@ fn azure(name: &str) -> Option<Size> {
     let rest = name.strip_prefix("Standard_")?;
     let digits = rest.find(|c: char| c.is_ascii_digit())?;
     let cores: String = rest[digits..].chars().take_while(char::is_ascii_digit).collect();
-    let per_core = match rest.chars().next()? {
+    let per_core = match rest.chars().next().filter(char::is_ascii_uppercase)? {
         'F' => 2,
-        'D' | 'B' => 4,
         'E' | 'L' => 8,
         'M' => 16,
-        _ => return None,
+        _ => 4,
     };
     size(cores.parse().ok()?, per_core)
 }
@@ -114,6 +117,8 @@ mod tests {
             ("e2-highmem-8", 8, 64),
             ("Standard_D4s_v5", 4, 16),
             ("Standard_E16ads_v6", 16, 128),
+            ("g5.2xlarge", 8, 32),
+            ("c3-standard-8-lssd", 8, 32),
         ] {
             assert_eq!(size_of(name), Some(Size { cpu, memory_gb }), "{name}");
         }

@@ -28,7 +28,7 @@ pub use http::{Accepted, Listing, Submission, Waited};
 pub use kinds::{CloudKind, Spec};
 pub use nodes::{Machine, NoNodes, NodeHost, kubelet_version};
 pub use record::{Action, Operation, Owner, Progress, Record, Status, Touch};
-pub use service::{Cloud, Settings};
+pub use service::{Cloud, Settings, Wish};
 
 pub(crate) use names::sanitized;
 pub(crate) use rules::named;

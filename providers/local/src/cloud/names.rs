@@ -29,6 +29,32 @@ pub fn cluster(text: &str) -> Verdict {
     dns(text, 40)
 }
 
+/// The value of a Kubernetes label, possibly empty.
+pub fn label_value(text: &str) -> Verdict {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let ends = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
+    if text.len() > 63 {
+        return Err("it has more than 63 characters".to_owned());
+    }
+    if !text.chars().all(plain) || !ends(text.chars().next()) || !ends(text.chars().next_back()) {
+        return Err("use letters, digits, `-`, `_` and `.`, with a letter or digit at both ends".to_owned());
+    }
+    Ok(())
+}
+
+/// The key of a Kubernetes label: a name, with a domain and a `/` in front of it or without.
+pub fn label_key(text: &str) -> Verdict {
+    let (domain, name) = text.rsplit_once('/').map_or((None, text), |(domain, name)| (Some(domain), name));
+    if name.is_empty() {
+        return Err("its name is empty".to_owned());
+    }
+    if domain.is_some_and(|domain| domain.len() > 253 || !domain.split('.').all(|part| dns(part, 63).is_ok()))
+    {
+        return Err("what stands before `/` must be a domain".to_owned());
+    }
+    label_value(name)
+}
+
 /// A bucket's name: 3 to 63 characters.
 pub fn bucket(text: &str) -> Verdict {
     dns(text, 63)?;

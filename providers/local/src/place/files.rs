@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Endpoint, PlaceError};
 
@@ -65,6 +66,17 @@ impl Files {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
+    }
+
+    /// The lock, unless another keeps it: who only looks whether the place is owned has it for a moment.
+    pub async fn lock_soon(&self) -> Result<Lock, PlaceError> {
+        for _ in 0..10 {
+            if let Some(lock) = self.try_lock()? {
+                return Ok(lock);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(PlaceError::Busy { dir: self.dir.clone(), pid: self.owner_pid() })
     }
 
     /// Whether a process has the lock, without taking it from those who want it.

@@ -214,9 +214,7 @@ impl Place {
                 owner.stop().await;
             }
             let files = &self.inner.files;
-            let lock = files
-                .try_lock()?
-                .ok_or_else(|| PlaceError::Busy { dir: files.dir.clone(), pid: files.owner_pid() })?;
+            let lock = files.lock_soon().await?;
             let owner = Owner::start(files.clone(), lock, &self.inner.options, port).await?;
             ready(&owner.endpoint);
             *owning = Some(owner);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plinth_provider::{Error, Kind, Property, Result, Value};
+use plinth_provider::{Error, Kind, Path, Property, Result, Value};
 use serde::Serialize;
 
 use super::{Spec, default_region, made, number, same};
@@ -106,12 +106,12 @@ pub(super) const SPEC: Spec = Spec {
         Field::optional("desiredSize", SIZE),
         Field::optional("zones", Shape::List(&Shape::Text(names::label))).immutable(),
         Field::default("diskGb", Shape::Integer(20, 65_536), || Value::from(100)).immutable(),
-        Field::optional("labels", TAGS),
+        Field::optional("labels", Shape::Map(&Shape::Text(names::label_value))),
         Field::optional(
             "taints",
             Shape::Set(&Shape::Object(&[
-                Field::required("key", ANY),
-                Field::optional("value", ANY),
+                Field::required("key", Shape::Text(names::label_key)),
+                Field::optional("value", Shape::Text(names::label_value)),
                 Field::required("effect", Shape::Choice(&["NoSchedule", "PreferNoSchedule", "NoExecute"])),
             ])),
         ),
@@ -145,6 +145,12 @@ fn rules(inputs: &Value) -> Result<()> {
     }
     if inputs.get("zones").and_then(Value::as_list).is_some_and(<[Value]>::is_empty) {
         return Err(Error::invalid("`zones` is empty").at("zones".into()).help("name at least one zone"));
+    }
+    for key in inputs.get("labels").and_then(Value::as_map).into_iter().flatten().map(|(key, _)| key) {
+        if let Err(why) = names::label_key(key) {
+            let path = Path::root().key("labels").key(key.as_str());
+            return Err(Error::invalid(format!("`{key}` cannot be a label: {why}")).at(path));
+        }
     }
     let sized = inputs.get("cpu").is_some() && inputs.get("memoryGb").is_some();
     if let Some(machine) = inputs.text_at("instanceType")
@@ -185,8 +191,10 @@ fn outputs(inputs: &Value) -> Value {
 
 /// The names of a pool's nodes: the same for the same pool, so that nothing is left behind when a step is repeated.
 pub(crate) fn node_names(cluster: &str, pool: &str, size: usize) -> Vec<String> {
+    // A node's name is also the value of a label, which has at most 63 characters.
+    let base = names::sanitized(&format!("{cluster}-{pool}"), 57);
     (0..size)
-        .map(|at| format!("{cluster}-{pool}-{}", names::digest(&["node", cluster, pool, &at.to_string()], 5)))
+        .map(|at| format!("{base}-{}", names::digest(&["node", cluster, pool, &at.to_string()], 5)))
         .collect()
 }
 
@@ -194,6 +202,7 @@ pub(crate) fn node_names(cluster: &str, pool: &str, size: usize) -> Vec<String> 
 mod tests {
     use super::*;
     use crate::cloud::CloudKind;
+    use plinth_provider::Class;
 
     fn check(more: &[(&str, Value)]) -> Result<Value> {
         let mut inputs = Value::from([("cluster", "main"), ("name", "general")]);
@@ -211,6 +220,11 @@ mod tests {
         assert!(check(&[("instanceType", "m7i.xlarge".into())]).is_ok());
         let error = check(&[("instanceType", "stadnard-4".into())]).unwrap_err();
         assert!(error.help.unwrap().contains("`standard-4`"));
+        let label = |key: &str, value: &str| ("labels", Value::from([(key, value)]));
+        assert!(check(&[label("example.com/role", "Stores_1")]).is_ok());
+        for (key, value) in [("a b", "x"), ("/x", "x"), ("ok", "not ok"), ("", "x")] {
+            assert_eq!(check(&[label(key, value)]).unwrap_err().class, Class::Invalid, "{key}: {value}");
+        }
         assert!(check(&[("instanceType", "odd".into()), ("cpu", 4.into()), ("memoryGb", 16.into())]).is_ok());
     }
 
