@@ -74,7 +74,9 @@ pub(crate) fn apply(resource: &Resource, object: &mut Json) {
 }
 
 fn namespace(object: &mut Json) {
-    default(object, "spec.finalizers", json!(["kubernetes"]));
+    if !super::json::deleting(object) {
+        default(object, "spec.finalizers", json!(["kubernetes"]));
+    }
     default(object, "status.phase", "Active");
     let name = super::json::name(object).to_owned();
     if !name.is_empty() {

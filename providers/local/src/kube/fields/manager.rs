@@ -1,6 +1,6 @@
 //! Who owns which field: applying, updating, and the `managedFields` list.
 
-use super::super::json::{Json, Look, json, remove as remove_at};
+use super::super::json::{Json, Look, json, remove as remove_at, same as same_in_order};
 use super::super::schema::TypeRef;
 use super::set::{Fields, show};
 use super::typed::{Comparison, compare, field_set, merge, remove, with_named};
@@ -198,7 +198,8 @@ pub(crate) fn apply(
     if last != entries[me].fields || !change.is_same() {
         entries[me].time = Some(super::super::json::now());
     }
-    Ok((!change.is_same()).then_some(pruned))
+    // The order of items is no difference between sets of paths, but it is one between objects.
+    Ok((!same_in_order(live, &pruned)).then_some(pruned))
 }
 
 fn strip_change(change: &Comparison) -> Comparison {

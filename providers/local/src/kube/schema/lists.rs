@@ -25,7 +25,6 @@ const MAP_LISTS: &[(&str, &str, &[&str])] = &[
     ("EphemeralContainer", "volumeMounts", &["mountPath"]),
     ("EphemeralContainer", "volumeDevices", &["devicePath"]),
     ("ResourceRequirements", "claims", &["name"]),
-    ("VolumeResourceRequirements", "claims", &["name"]),
     ("PodStatus", "conditions", &["type"]),
     ("PodStatus", "podIPs", &["ip"]),
     ("PodStatus", "resourceClaimStatuses", &["name"]),
