@@ -1,5 +1,7 @@
 //! The comparison of what was applied with what is there: on the applied paths only, in the server's own terms.
 
+use std::collections::BTreeMap;
+
 use plinth_provider::{Path, Value};
 
 use super::fields::{self, Owners, Step};
@@ -55,28 +57,41 @@ impl<'a> Compare<'a> {
             return;
         }
         let Some(live) = live else {
-            if !self.is_left_out(recorded) {
-                self.differs(path, recorded, None);
+            match (shape, peel(recorded)) {
+                _ if self.is_left_out(recorded) => {}
+                // The map went with the last of its keys: name the keys that are missed.
+                (Some(Shape::Map(_)), Value::Map(old)) => {
+                    self.map(shape, old, &BTreeMap::new(), path);
+                }
+                _ => self.differs(path, recorded, None),
             }
             return;
         };
         match (peel(recorded), peel(live)) {
-            (Value::Map(old), Value::Map(new)) => {
-                for (key, value) in old {
-                    let inner = child_shape(shape, key);
-                    self.steps.push(Step::Field(key.clone()));
-                    if !self.is_injected(key, new.get(key)) {
-                        self.value(inner.as_ref(), value, new.get(key), &path.key(key.as_str()));
-                    }
-                    self.steps.pop();
-                }
-            }
+            (Value::Map(old), Value::Map(new)) => self.map(shape, old, new, path),
             (Value::List(old), Value::List(new)) => self.list(shape, old, new, (recorded, live), path),
             (old, new) => {
                 if !same_scalar(shape, old, new) {
                     self.differs(path, recorded, Some(live));
                 }
             }
+        }
+    }
+
+    fn map(
+        &mut self,
+        shape: Option<&Shape>,
+        old: &BTreeMap<String, Value>,
+        new: &BTreeMap<String, Value>,
+        path: &Path,
+    ) {
+        for (key, value) in old {
+            let inner = child_shape(shape, key);
+            self.steps.push(Step::Field(key.clone()));
+            if !self.is_injected(key, new.get(key)) {
+                self.value(inner.as_ref(), value, new.get(key), &path.key(key.as_str()));
+            }
+            self.steps.pop();
         }
     }
 

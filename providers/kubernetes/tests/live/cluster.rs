@@ -11,7 +11,7 @@ use plinth_provider::{
     Applied, Context, Error, Live, Provider, ReadRequest, Recorded, Reporter, Request as Wanted, Result, Urn,
     Value,
 };
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 /// What the provider told while it worked.
 #[derive(Debug, Default)]
@@ -53,7 +53,12 @@ impl Cluster {
         let connector = KubeconfigConnector::new(vec![file], None);
         let client = plinth_kubernetes::Connector::client(&connector, None).await.unwrap();
         let provider = Kubernetes::new(Arc::new(connector));
-        Self { provider, client, told: Arc::default(), _serving: serving, _dir: dir }
+        let cluster = Self { provider, client, told: Arc::default(), _serving: serving, _dir: dir };
+        let class = json!({
+            "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+            "provisioner": "example.com/disks", "allowVolumeExpansion": true});
+        cluster.raw("POST", "/apis/storage.k8s.io/v1/storageclasses", "application/json", &class).await;
+        cluster
     }
 
     pub fn urn(kind: &str, name: &str) -> Urn {

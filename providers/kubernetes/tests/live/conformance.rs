@@ -105,7 +105,7 @@ fn deployment(app: &str, image: &str, replicas: i64) -> Json {
 }
 
 conforms!(
-    deployment,
+    deployments,
     "apps/v1/Deployment",
     deployment("a", "nginx:1.27", 2),
     Some(deployment("a", "nginx:1.28", 3)),
@@ -121,7 +121,7 @@ fn stateful_set(app: &str, size: &str) -> Json {
 }
 
 conforms!(
-    stateful_set,
+    stateful_sets,
     "apps/v1/StatefulSet",
     stateful_set("a", "1Gi"),
     Some(stateful_set("a", "2048Mi")),
@@ -142,7 +142,7 @@ fn job(image: &str, parallelism: i64) -> Json {
         "containers": [{"name": "c", "image": image, "command": ["true"]}]}}}})
 }
 
-conforms!(job, "batch/v1/Job", job("busybox:1", 1), Some(job("busybox:1", 2)), Some(job("busybox:2", 2)));
+conforms!(jobs, "batch/v1/Job", job("busybox:1", 1), Some(job("busybox:1", 2)), Some(job("busybox:2", 2)));
 conforms!(
     claim,
     "v1/PersistentVolumeClaim",
