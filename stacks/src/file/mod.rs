@@ -44,6 +44,14 @@ pub struct Loaded {
     pub missing: Vec<Diagnostic>,
 }
 
+impl Loaded {
+    /// Where the entry of `resources:` with this name stands.
+    pub fn resource_location(&self, name: &str) -> Option<Location> {
+        let position = self.stack.resources.iter().position(|entry| entry.name == name)?;
+        self.locations.find(&plinth_provider::Path::parse("resources").index(position).key("name"))
+    }
+}
+
 /// Reads a stack file and everything it extends, with nothing passed in for secrets from the environment.
 ///
 /// # Errors

@@ -65,6 +65,8 @@ fn a_full_file_is_read_as_it_was_meant() {
     assert_eq!(stack.catalogue.image(crate::catalogue::Image::Loki), "docker.io/grafana/loki:3.7.7");
     assert_eq!(stack.resources[0].inputs["data"]["none"], json!(null));
     assert_eq!(stack.directory, Path::new("stacks"));
+    assert_eq!(loaded.resource_location("other").unwrap().line, 21);
+    assert_eq!(loaded.resource_location("nobody"), None);
     let again = load_from_tree(loaded.tree.clone(), loaded.locations.clone()).unwrap();
     assert_eq!(again.stack, *stack);
 }
