@@ -20,6 +20,9 @@ use crate::faults::{Draw, Fault, Faults};
 /// The header by which a client knows that it reached the place it meant.
 pub const INSTANCE: &str = "x-plinth-place";
 
+/// What addresses begin with that carry the token.
+pub const TOKEN: &str = "/token/";
+
 /// Where the place tells about itself.
 pub const ABOUT: &str = "/place/v1";
 
@@ -78,9 +81,10 @@ impl Gate {
         Ok(response)
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response, Lost> {
+    async fn answer(&self, mut request: Request<Incoming>) -> Result<Response, Lost> {
+        let known = self.knows(&request) || self.knows_address(&mut request);
         let is_cloud = request.uri().path().starts_with("/cloud/");
-        if !self.knows(&request) {
+        if !known {
             self.counters.unauthorized.fetch_add(1, Ordering::Relaxed);
             return Ok(refused(is_cloud, StatusCode::UNAUTHORIZED));
         }
@@ -125,7 +129,24 @@ impl Gate {
 
     fn knows(&self, request: &Request<Incoming>) -> bool {
         let given = request.headers().get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-        let token = given.strip_prefix(b"Bearer ").unwrap_or_default();
+        self.is_token(given.strip_prefix(b"Bearer ").unwrap_or_default())
+    }
+
+    /// Takes a token out of the address, `/token/<token>/…`: `kubectl` keeps tokens to itself unless there is TLS.
+    fn knows_address(&self, request: &mut Request<Incoming>) -> bool {
+        let address = request.uri().path_and_query().map_or("", |address| address.as_str());
+        let Some((token, _)) = address.strip_prefix(TOKEN).and_then(|rest| rest.split_once('/')) else {
+            return false;
+        };
+        if !self.is_token(token.as_bytes()) {
+            return false;
+        }
+        let Ok(rest) = address[TOKEN.len() + token.len()..].parse() else { return false };
+        *request.uri_mut() = rest;
+        true
+    }
+
+    fn is_token(&self, token: &[u8]) -> bool {
         let want = self.endpoint.token.as_bytes();
         // Compared in constant time: how much of a guess is right must not show.
         token.len() == want.len() && token.iter().zip(want).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0

@@ -1,8 +1,10 @@
 //! The kubeconfig of a place.
 
 use super::Endpoint;
+use super::gate::TOKEN;
 
-/// The kubeconfig for an endpoint. Every value in it is made here, so that nothing needs quoting.
+/// The kubeconfig for an endpoint. Every value in it is made here, so that nothing needs quoting. The token is part of the
+/// address, because `kubectl` sends tokens over TLS only.
 pub fn render(endpoint: &Endpoint) -> String {
     let Endpoint { url, token, .. } = endpoint;
     format!(
@@ -12,7 +14,7 @@ current-context: plinth-local
 clusters:
   - name: plinth-local
     cluster:
-      server: {url}
+      server: {url}{TOKEN}{token}
 contexts:
   - name: plinth-local
     context:
@@ -20,8 +22,7 @@ contexts:
       user: plinth-local
 users:
   - name: plinth-local
-    user:
-      token: {token}
+    user: {{}}
 "
     )
 }

@@ -135,8 +135,13 @@ async fn nobody_without_the_token() {
     let dir = tempfile::tempdir().unwrap();
     let place = Place::attach(dir.path(), quick()).await.unwrap();
     let endpoint = place.endpoint().await.unwrap();
-    for (path, token) in [("/cloud/v1", ""), ("/api/v1/nodes", "wrong"), ("/place/v1", ""), ("/healthz", "")]
-    {
+    for (path, token) in [
+        ("/cloud/v1", ""),
+        ("/api/v1/nodes", "wrong"),
+        ("/place/v1", ""),
+        ("/healthz", ""),
+        ("/token/x/api", ""),
+    ] {
         let request = Request::get(format!("{}{path}", endpoint.url))
             .header("authorization", format!("Bearer {token}"))
             .body(http_body_util::Full::new(Bytes::new()))
@@ -144,7 +149,7 @@ async fn nobody_without_the_token() {
         let response = call::client().request(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
     }
-    assert_eq!(place.requests().await.unwrap().unauthorized, 4);
+    assert_eq!(place.requests().await.unwrap().unauthorized, 5);
     assert!(!format!("{place:?} {endpoint:?}").contains(&endpoint.token));
     #[cfg(unix)]
     for name in ["token", "endpoint.json"] {
