@@ -39,13 +39,6 @@ impl Ini {
         }
     }
 
-    /// The value of a key.
-    #[cfg(test)]
-    pub fn get(&self, section: &str, key: &str) -> Option<&str> {
-        let (_, keys) = self.sections.iter().find(|(name, _)| name == section)?;
-        keys.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
-    }
-
     /// The file's text.
     pub fn text(&self) -> String {
         let mut text = String::new();

@@ -1,6 +1,7 @@
 //! Prometheus: what is scraped, the rules over it, and (with Thanos) the sidecar that brings blocks to the bucket.
 
 pub(crate) mod config;
+mod own;
 mod scrape;
 #[cfg(test)]
 mod tests;
@@ -45,10 +46,11 @@ pub(crate) fn declare(b: &mut Build<'_>) {
     let part = parts::PROMETHEUS;
     let shape = b.sizing.prometheus.clone();
     let thanos = b.platform.thanos.enabled;
-    let rules: Vec<_> = rules::for_prometheus(b.stack, &b.sizing)
+    let mut rules: Vec<_> = rules::for_prometheus(b.stack, &b.sizing)
         .into_iter()
         .map(|(name, file)| (name, text(&file)))
         .collect();
+    rules.extend(own::rules(b));
     let files = [("prometheus.yaml", text(&config(b))), ("web.yaml", text(&WebConfig::probed()))];
     let mut workload = Workload::stateful_set(b, part, Image::Prometheus, &shape)
         .user(USER, USER)
@@ -91,7 +93,7 @@ pub(crate) fn declare(b: &mut Build<'_>) {
             .more_config("sidecar", "/etc/thanos/config", sidecar_files(b))
             .secret("objstore", thanos::BUCKET_SECRET, thanos::BUCKET_DIRECTORY)
             .sidecar(sidecar(b))
-            .sidecar_uses_bucket(b, &bucket);
+            .after(bucket.needs);
         thanos::reach_bucket(b, part);
         b.allow(part, part, &[ports::THANOS_HTTP]);
     }
@@ -221,7 +223,7 @@ pub(crate) fn remote_write_urls(b: &Build<'_>) -> Vec<(String, String)> {
 /// The sidecar: uploads blocks, and gives queriers what is not uploaded yet.
 fn sidecar(b: &Build<'_>) -> Container {
     let shape = &b.sizing.thanos.sidecar;
-    Container::new("thanos-sidecar", b.stack.catalogue.image(Image::Thanos))
+    let sidecar = Container::new("thanos-sidecar", b.stack.catalogue.image(Image::Thanos))
         .compute(&shape.resources)
         .args([
             "sidecar".to_owned(),
@@ -246,7 +248,14 @@ fn sidecar(b: &Build<'_>) -> Container {
         )
         .mount("data", DATA, false)
         .mount("config-sidecar", "/etc/thanos/config", true)
-        .mount("objstore", thanos::BUCKET_DIRECTORY, true)
+        .mount("objstore", thanos::BUCKET_DIRECTORY, true);
+    // For stores that know only keys.
+    match &b.foundation.credentials {
+        Some(secret) => ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+            .into_iter()
+            .fold(sidecar, |sidecar, key| sidecar.env_secret(key, secret, key)),
+        None => sidecar,
+    }
 }
 
 fn sidecar_files(b: &Build<'_>) -> [(&'static str, String); 2] {

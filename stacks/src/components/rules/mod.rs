@@ -8,7 +8,11 @@ mod logs;
 mod metrics;
 mod platform;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod tools;
 mod traces;
 
 use std::collections::BTreeMap;
@@ -123,7 +127,6 @@ fn one_line(expr: &str) -> String {
 
 /// What rules depend on beside their subject.
 struct Subject<'a> {
-    stack: &'a Stack,
     platform: &'a crate::model::Platform,
     sizing: &'a Sizing,
 }
@@ -134,7 +137,7 @@ pub fn for_prometheus(stack: &Stack, sizing: &Sizing) -> BTreeMap<String, RuleFi
     let Some(platform) = stack.platform.as_ref().filter(|platform| platform.self_monitoring.enabled) else {
         return BTreeMap::new();
     };
-    let subject = Subject { stack, platform, sizing };
+    let subject = Subject { platform, sizing };
     let mut files = BTreeMap::new();
     let mut add = |name: &str, groups: Vec<Group>| {
         files.insert(format!("{name}.yaml"), RuleFile { groups });
@@ -165,7 +168,7 @@ pub fn for_ruler(stack: &Stack, sizing: &Sizing) -> BTreeMap<String, RuleFile> {
     let Some(platform) = stack.platform.as_ref().filter(|platform| platform.self_monitoring.enabled) else {
         return BTreeMap::new();
     };
-    let subject = Subject { stack, platform, sizing };
+    let subject = Subject { platform, sizing };
     let groups = vec![metrics::watchdog("thanos-ruler"), metrics::replicas(&subject)];
     [("watch.yaml".to_owned(), RuleFile { groups })].into()
 }

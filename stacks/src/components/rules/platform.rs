@@ -180,7 +180,7 @@ fn ingress() -> Group {
                 "IngressReloadFailed",
                 Warning,
                 "10m",
-                "time() - max by (instance) (traefik_config_last_reload_success) > 86400 and on () sum(increase(traefik_config_reloads_failure_total[1h])) > 0",
+                "sum by (instance) (increase(traefik_config_reloads_failure_total[10m])) > 0",
             )
             .says("{{ $labels.instance }} refuses new routes.", "See its log."),
             Rule::alert(
