@@ -17,6 +17,11 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// When the cluster's address or credentials cannot be had.
     async fn client(&self, connection: Option<&Value>) -> Result<kube::Client>;
+
+    /// The API server did not accept the client's credentials: the next [`Connector::client`] must bring new ones.
+    async fn forget(&self, connection: Option<&Value>) {
+        let _ = connection;
+    }
 }
 
 /// Reaches clusters as `kubectl` does: by a kubeconfig file, or, without one, by the service account of the pod that
@@ -71,28 +76,40 @@ impl Connector for KubeconfigConnector {
         if let Some(client) = clients.get(&wanted) {
             return Ok(client.clone());
         }
-        let client = build(config(&wanted).await?)?;
+        let client = client_of(config(&wanted).await?)?;
         clients.insert(wanted, client.clone());
         Ok(client)
     }
+
+    async fn forget(&self, connection: Option<&Value>) {
+        self.clients.lock().await.remove(&self.wanted(connection));
+    }
 }
 
-/// A client of a configuration, without the library's own retries: this provider decides by the kind of error.
-pub(crate) fn build(mut config: kube::Config) -> Result<kube::Client> {
+/// A client of a configuration, for every [`Connector`] to use: without the library's own retries, which would hide a
+/// broken API for minutes. This provider decides by the kind of error.
+///
+/// # Errors
+/// When the configuration's certificates or credentials cannot be used.
+pub fn client_of(mut config: kube::Config) -> Result<kube::Client> {
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(10));
     kube::Client::try_from(config).map_err(|error| refused(format!("cannot make a client: {error}")))
 }
 
 async fn config(wanted: &Wanted) -> Result<kube::Config> {
-    if wanted.files.is_empty() {
-        return kube::Config::incluster().map_err(|error| {
-            refused(format!("no kubeconfig was given, and this is no pod of a cluster: {error}"))
-                .help("name a kubeconfig file in the stack file (cloud.kubeconfig), or set KUBECONFIG")
+    // Like kubectl: of a list of files, those that are not there are passed over.
+    let present: Vec<&PathBuf> = wanted.files.iter().filter(|file| file.exists()).collect();
+    if present.is_empty() {
+        return kube::Config::incluster().map_err(|error| match wanted.files.first() {
+            None => refused(format!("no kubeconfig was given, and this is no pod of a cluster: {error}"))
+                .help("name a kubeconfig file in the stack file (cloud.kubeconfig), or set KUBECONFIG"),
+            Some(file) => refused(format!("there is no kubeconfig {}", file.display()))
+                .help("make one (`kubectl config view` shows the current), or name another file"),
         });
     }
     let mut merged: Option<Kubeconfig> = None;
-    for file in &wanted.files {
+    for file in present {
         let read = read(file)?;
         merged = Some(match merged {
             None => read,

@@ -6,6 +6,16 @@
 //!
 //! Planning ([`Provider::check`](plinth_provider::Provider::check), `diff`, `predict`, `infer_dependencies`) needs no
 //! cluster: the built-in kinds' schemas come with this crate, custom resources are taken as they are.
+//!
+//! An object's annotations steer how it is handled:
+//!
+//! | annotation | on | means |
+//! | --- | --- | --- |
+//! | `plinth.dev/wait: "false"` | anything | do not wait until it is ready |
+//! | `plinth.dev/wait: "true"` | Ingress | wait until it has an address |
+//! | `plinth.dev/force-conflicts: "true"` | anything | take over fields that other managers own |
+//! | `plinth.dev/retain-volumes: "true"` | StatefulSet | keep its claims when it is deleted |
+//! | `plinth.dev/delete-instances: "true"` | CustomResourceDefinition | delete it even while others' objects of the kind exist |
 #![forbid(unsafe_code)]
 
 mod apply;
@@ -28,7 +38,7 @@ mod schema;
 mod tree;
 mod wait;
 
-pub use connect::{Connector, KubeconfigConnector};
+pub use connect::{Connector, KubeconfigConnector, client_of};
 pub use kind::kind_of;
 pub use manifest::{manifest, manifest_exposed};
 pub use provider::Kubernetes;

@@ -34,17 +34,12 @@ impl Kubernetes {
     }
 
     pub(crate) async fn cluster(&self, context: &Context, connection: Option<&Value>) -> Result<Cluster> {
-        let client = context
-            .bounded(
-                || "the cluster's credentials had not come".to_owned(),
-                self.connector.client(connection),
-            )
-            .await?;
         let served = {
             let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(served.entry(connection_key(connection)).or_default())
         };
-        Ok(Cluster { client, served })
+        let connecting = Cluster::connect(Arc::clone(&self.connector), connection, served);
+        context.bounded(|| "the cluster's credentials had not come".to_owned(), connecting).await
     }
 }
 

@@ -158,8 +158,8 @@ impl Waiter<'_> {
             escaped(&self.target.name),
         );
         let request = Request::get(path).body(Vec::new()).ok()?;
-        let opening =
-            tokio::time::timeout(Duration::from_secs(10), self.cluster.client.request_stream(request));
+        let client = self.cluster.client();
+        let opening = tokio::time::timeout(Duration::from_secs(10), client.request_stream(request));
         // Without a watch the reads go on.
         let stream = opening.await.ok()?.ok()?;
         Some(stream.lines().into_stream().boxed())

@@ -46,6 +46,9 @@ pub(crate) async fn update(
 ) -> Result<Applied> {
     let writer = Writer::new(cluster, context, request)?;
     let written = writer.update(recorded).await;
+    if let Ok(written) = &written {
+        writer.tell_what_stays(recorded, written);
+    }
     let applied = writer.finish(written).await?;
     if writer.gvk.is("apps", "StatefulSet") {
         claims::enlarge(&writer).await?;
@@ -106,6 +109,15 @@ impl<'a> Writer<'a> {
             outputs.set(&Path::root().key(outputs::REWRITTEN), rewritten);
         }
         Ok(Applied { id: target.id(), outputs })
+    }
+
+    /// What was dropped but is owned by others too stays; the user should know.
+    fn tell_what_stays(&self, recorded: &Recorded, written: &Written) {
+        let left = drift::left_in_place(&self.gvk, &recorded.inputs, self.inputs, &written.object);
+        for (path, owner) in left.into_iter().filter(|(_, owner)| !handover::is_ours(owner)) {
+            let id = written.target.id();
+            self.context.reporter.warning(&format!("{id}: {path} is left in place, owned by {owner}"));
+        }
     }
 
     async fn create(&self) -> Result<Written> {

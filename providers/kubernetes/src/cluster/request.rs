@@ -1,25 +1,27 @@
 //! Requests as they go over the wire. Whole replies come back whatever their status: what a 409 means depends on who
 //! asked.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Method, Request};
 use kube::client::Body;
-use plinth_provider::{Class, Context, Error, Result};
+use plinth_provider::{Class, Context, Error, Result, Value};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use super::discovery::Served;
 use super::error::Status;
+use crate::connect::Connector;
 
 /// The longest that one request (not a watch) may take; kube's client itself never gives up on reading.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An API server, and what is known of it.
-#[derive(Clone)]
 pub(crate) struct Cluster {
-    pub client: kube::Client,
+    client: Mutex<kube::Client>,
+    connector: Arc<dyn Connector>,
+    connection: Option<Value>,
     pub served: Arc<Served>,
 }
 
@@ -44,6 +46,31 @@ impl Reply {
 }
 
 impl Cluster {
+    /// The cluster of a connection.
+    ///
+    /// # Errors
+    /// When its credentials cannot be had.
+    pub(crate) async fn connect(
+        connector: Arc<dyn Connector>,
+        connection: Option<&Value>,
+        served: Arc<Served>,
+    ) -> Result<Self> {
+        let client = Mutex::new(connector.client(connection).await?);
+        Ok(Self { client, connector, connection: connection.cloned(), served })
+    }
+
+    pub(crate) fn client(&self) -> kube::Client {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gets new credentials: those at hand are not accepted any more.
+    async fn renew(&self) -> Result<()> {
+        self.connector.forget(self.connection.as_ref()).await;
+        let client = self.connector.client(self.connection.as_ref()).await?;
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
+        Ok(())
+    }
+
     /// Sends a request and reads the whole reply.
     ///
     /// # Errors
@@ -59,9 +86,9 @@ impl Cluster {
         let asked = format!("{method} {}", path.split('?').next().unwrap_or(path));
         let writes = method != Method::GET;
         let first = self.once(context, &method, path, content, &asked, writes).await?;
-        // An expired token: the client fetches a new one when asked again.
+        // A token that expired between plan and apply, or in the middle of a run.
         if first.status == 401 {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            context.bounded(|| "the cluster's credentials had not come".to_owned(), self.renew()).await?;
             return self.once(context, &method, path, content, &asked, writes).await;
         }
         Ok(first)
@@ -86,9 +113,10 @@ impl Cluster {
         };
         let request =
             request.body(body).map_err(|error| Error::invalid(format!("cannot ask {asked}: {error}")))?;
+        let client = self.client();
         let work = async {
             let lost = |error: &kube::Error| transport(error, asked, writes);
-            let response = self.client.send(request).await.map_err(|error| lost(&error))?;
+            let response = client.send(request).await.map_err(|error| lost(&error))?;
             let (parts, body) = response.into_parts();
             let bytes = body.collect_bytes().await.map_err(|error| lost(&error))?;
             let body = serde_json::from_slice(&bytes)

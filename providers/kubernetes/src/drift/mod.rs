@@ -6,14 +6,14 @@
 mod compare;
 pub(crate) mod fields;
 
-use plinth_provider::{Drift, Live, Path, Recorded, Value};
+use plinth_provider::{Drift, Live, Path, Recorded, Segment, Value};
 use serde_json::Value as Json;
 
 use crate::kind::Gvk;
 use crate::normal;
 use crate::outputs::REWRITTEN;
 use compare::{Compare, Difference};
-use fields::Owners;
+use fields::{Owners, Step};
 
 /// Where live differs from recorded.
 pub(crate) fn drift(gvk: &Gvk, recorded: &Recorded, live: &Live) -> Vec<Drift> {
@@ -41,6 +41,33 @@ pub(crate) fn rewritten(gvk: &Gvk, sent: &Value, reply: &Json) -> Option<Value> 
         .map(|difference| (difference.path.to_string(), difference.live.unwrap_or(Value::Null)))
         .collect();
     (!found.is_empty()).then_some(Value::Map(found))
+}
+
+/// What an update dropped and what stays all the same, because somebody else owns it too: paths and owners.
+pub(crate) fn left_in_place(gvk: &Gvk, before: &Value, after: &Value, reply: &Json) -> Vec<(Path, String)> {
+    let none = Json::Null;
+    let owners = Owners::of(crate::tree::at(reply, "metadata.managedFields").unwrap_or(&none));
+    let live = normal::project(gvk, reply);
+    let mut left = Vec::new();
+    for change in plinth_provider::changes(before, after) {
+        let dropped = change.after.is_none() && live.at(&change.path).is_some();
+        let steps: Option<Vec<Step>> = change
+            .path
+            .segments()
+            .iter()
+            .map(|segment| match segment {
+                Segment::Key(key) => Some(Step::Field(key.clone())),
+                // Indexes differ between ours and theirs.
+                Segment::Index(_) => None,
+            })
+            .collect();
+        if let (true, Some(steps)) = (dropped, steps)
+            && let Some(owner) = owners.last_writer(&steps)
+        {
+            left.push((change.path, owner.manager.to_owned()));
+        }
+    }
+    left
 }
 
 fn was_rewritten(rewritten: Option<&Value>, difference: &Difference) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::Request;
 use plinth_kubernetes::{KubeconfigConnector, Kubernetes};
-use plinth_local::kube::{ApiServer, Options, Serving};
+use plinth_local::kube::{ApiServer, Faults, Options, Serving};
 use plinth_provider::{
     Applied, Context, Error, Live, Provider, ReadRequest, Recorded, Reporter, Request as Wanted, Result, Urn,
     Value,
@@ -44,7 +44,15 @@ pub struct Cluster {
 
 impl Cluster {
     pub async fn start() -> Self {
-        let options = Options { time_scale: 0.2, ..Options::default() };
+        Self::with(Options { time_scale: 0.2, ..Options::default() }).await
+    }
+
+    pub async fn with_faults(faults: Arc<dyn Faults>) -> Self {
+        Self::with(Options { time_scale: 0.2, faults: Some(faults), ..Options::default() }).await
+    }
+
+    async fn with(options: Options) -> Self {
+        let faulty = options.faults.is_some();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let serving = ApiServer::in_memory(options).serve(listener).unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -57,7 +65,9 @@ impl Cluster {
         let class = json!({
             "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
             "provisioner": "example.com/disks", "allowVolumeExpansion": true});
-        cluster.raw("POST", "/apis/storage.k8s.io/v1/storageclasses", "application/json", &class).await;
+        if !faulty {
+            cluster.raw("POST", "/apis/storage.k8s.io/v1/storageclasses", "application/json", &class).await;
+        }
         cluster
     }
 
@@ -129,7 +139,7 @@ impl Cluster {
     }
 }
 
-fn recorded(urn: &Urn, inputs: &Value, applied: Applied) -> Recorded {
+pub fn recorded(urn: &Urn, inputs: &Value, applied: Applied) -> Recorded {
     Recorded {
         urn: urn.clone(),
         id: applied.id,

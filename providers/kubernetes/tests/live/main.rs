@@ -2,4 +2,6 @@
 
 mod cluster;
 mod conformance;
+mod faults;
+mod order;
 mod ownership;
