@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 /// How many times in a row one request may go wrong: whoever retries with patience always gets through.
 const IN_A_ROW: u32 = 2;
 
+/// How many requests to one address are then left alone: a try may be made of several.
+const CALM: u32 = 4;
+
 /// Which faults, and how many.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Faults {
@@ -81,6 +84,7 @@ pub struct Draw {
 struct Tries {
     made: u32,
     wrong_in_a_row: u32,
+    calm: u32,
 }
 
 impl Draw {
@@ -96,6 +100,10 @@ impl Draw {
         let tries = tries.entry(key.clone()).or_default();
         let mut dice = Dice::new(self.faults.seed, &key, tries.made);
         tries.made += 1;
+        if tries.calm > 0 {
+            tries.calm -= 1;
+            return None;
+        }
         // Being late is not being wrong.
         let fault = (dice.share() < self.faults.rate).then(|| match dice.below(100) {
             0..30 => Fault::Late(Duration::from_millis(20 + dice.below(180))),
@@ -108,6 +116,7 @@ impl Draw {
             None | Some(Fault::Late(_)) => tries.wrong_in_a_row = 0,
             Some(_) if tries.wrong_in_a_row == IN_A_ROW => {
                 tries.wrong_in_a_row = 0;
+                tries.calm = CALM - 1;
                 return None;
             }
             Some(_) => tries.wrong_in_a_row += 1,
