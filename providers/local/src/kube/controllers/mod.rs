@@ -25,6 +25,7 @@ mod quotas;
 mod replica_sets;
 mod schedule;
 mod scheduler;
+mod serving_authority;
 mod stateful_sets;
 mod volumes;
 
@@ -72,6 +73,7 @@ fn all() -> Vec<Box<dyn Controller>> {
         Box::new(budgets::Budgets),
         Box::new(autoscalers::Autoscalers),
         Box::new(certificates::Certificates::default()),
+        Box::new(serving_authority::ServingAuthority),
         Box::new(ca_injector::CaInjector),
         Box::new(aggregation::Aggregation),
         Box::new(quotas::Quotas),
