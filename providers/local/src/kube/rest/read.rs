@@ -33,16 +33,7 @@ impl Selectors {
         if !target.name.is_empty() {
             text = format!("metadata.name={}", target.name);
         }
-        let fields = FieldSelector::parse(&text, resource).map_err(|why| {
-            let version = match resource.group.as_str() {
-                "" => format!("/{}", resource.version),
-                _ => resource.api_version(),
-            };
-            Status::bad_request(format!(
-                "Unable to find \"{version}, Resource={}\" that match label selector \"{label_text}\", field selector \"{text}\": {why}",
-                resource.plural
-            ))
-        })?;
+        let fields = FieldSelector::parse(&text, resource).map_err(Status::bad_request)?;
         Ok(Self { labels, fields })
     }
 

@@ -18,6 +18,10 @@ pub(super) fn workload(resource: &Resource, object: &Json) -> Vec<Cause> {
     let mut inner = pods::spec(spec, &format!("{at}.spec"), template.at("metadata.annotations"));
     let job = matches!(resource.kind.as_str(), "Job" | "CronJob");
     inner.retain(|c| !c.field.ends_with(".restartPolicy"));
+    if resource.kind == "StatefulSet" {
+        // Volumes may come from the claim templates; the real server leaves this to the pods.
+        inner.retain(|c| !(c.reason == "FieldValueNotFound" && c.field.contains(".volumeMounts[")));
+    }
     super::names::labels(template.at("metadata.labels"), &format!("{at}.metadata.labels"), &mut causes);
     let policy = spec.at("restartPolicy");
     if job && !["OnFailure", "Never"].contains(&policy.as_str().unwrap_or_default()) {

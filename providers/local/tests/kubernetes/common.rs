@@ -1,5 +1,4 @@
 //! Requests to a server in this process, without a network between.
-#![allow(dead_code, reason = "every test file uses its own part of these helpers")]
 
 use std::time::{Duration, Instant};
 

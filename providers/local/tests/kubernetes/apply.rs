@@ -1,8 +1,6 @@
 //! Server-side apply, held against what a real server was seen to do.
 
-mod common;
-
-use common::{apply, delete, get, merge, post, put, send, still};
+use crate::common::{apply, delete, get, merge, post, put, send, still};
 use serde_json::{Value, json};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
@@ -81,7 +79,8 @@ async fn conflicts_name_the_owner_and_the_field() {
         refused.message(),
         "Apply failed with 2 conflicts: conflicts with \"edit\" using v1:\n- .data.y\nconflicts with \"one\":\n- .data.x"
     );
-    let forced = apply(&api, &format!("{path}?force=true"), "two", map("a", json!({"x": "2", "y": "2"}))).await;
+    let forced =
+        apply(&api, &format!("{path}?force=true"), "two", map("a", json!({"x": "2", "y": "2"}))).await;
     assert_eq!(forced.body["data"], json!({"x": "2", "y": "2"}));
     assert_eq!(managers(&forced.body), ["two/Apply"]);
 }
@@ -108,7 +107,11 @@ async fn preconditions_make_creating_and_updating_exclusive() {
     assert_eq!(apply(&api, &path, "p", with("resourceVersion", "0")).await.code, 200);
     let other = apply(&api, &path, "p", with("uid", "11111111-1111-1111-1111-111111111111")).await;
     assert_eq!(other.code, 422);
-    assert!(other.message().contains("metadata.uid") && other.message().contains("field is immutable"), "{}", other.message());
+    assert!(
+        other.message().contains("metadata.uid") && other.message().contains("field is immutable"),
+        "{}",
+        other.message()
+    );
     let uid = created.body["metadata"]["uid"].as_str().expect("uid").to_owned();
     assert_eq!(apply(&api, &path, "p", with("uid", &uid)).await.code, 200);
     delete(&api, &path).await;
@@ -135,7 +138,9 @@ async fn what_does_not_fit_its_type_is_a_500_without_reason() {
     ];
     for (spec, container, text) in cases {
         for query in ["", "?fieldValidation=Ignore"] {
-            let refused = apply(&api, &format!("{path}{query}"), "p", deployment("d", spec.clone(), container.clone())).await;
+            let refused =
+                apply(&api, &format!("{path}{query}"), "p", deployment("d", spec.clone(), container.clone()))
+                    .await;
             assert_eq!(refused.code, 500, "{:#}", refused.body);
             assert_eq!(
                 refused.message(),
@@ -147,8 +152,12 @@ async fn what_does_not_fit_its_type_is_a_500_without_reason() {
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "not base64!"}});
     let refused = apply(&api, "/api/v1/namespaces/default/secrets/s", "p", secret).await;
     assert_eq!(refused.code, 500);
-    assert!(refused.message().starts_with("failed to convert new object") && refused.message().contains("illegal base64 data"));
-    let managed = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "managedFields": []}});
+    assert!(
+        refused.message().starts_with("failed to convert new object")
+            && refused.message().contains("illegal base64 data")
+    );
+    let managed =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m", "managedFields": []}});
     let refused = apply(&api, &format!("{MAPS}/m"), "p", managed).await;
     assert_eq!((refused.code, refused.message()), (400, "metadata.managedFields must be nil"));
 }
@@ -157,7 +166,9 @@ async fn what_does_not_fit_its_type_is_a_500_without_reason() {
 async fn quantities_are_canonical_in_store_and_compared_as_text_between_owners() {
     let api = still();
     let path = format!("{DEPLOYMENTS}/d");
-    let limits = |cpu: &str| deployment("d", json!({}), json!({"resources": {"limits": {"cpu": cpu, "memory": "1024Mi"}}}));
+    let limits = |cpu: &str| {
+        deployment("d", json!({}), json!({"resources": {"limits": {"cpu": cpu, "memory": "1024Mi"}}}))
+    };
     let made = apply(&api, &path, "one", limits("1000m")).await;
     let container = &made.body["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["resources"]["limits"], json!({"cpu": "1", "memory": "1Gi"}));
@@ -189,7 +200,8 @@ async fn scale_belongs_to_a_subresource_and_survives_dropping_replicas() {
     let api = still();
     let path = format!("{DEPLOYMENTS}/d");
     apply(&api, &path, "p", deployment("d", json!({"replicas": 2}), json!({}))).await;
-    let scaled = merge(&api, &format!("{path}/scale?fieldManager=hpa"), json!({"spec": {"replicas": 7}})).await;
+    let scaled =
+        merge(&api, &format!("{path}/scale?fieldManager=hpa"), json!({"spec": {"replicas": 7}})).await;
     assert_eq!(scaled.body["spec"]["replicas"], 7);
     let live = get(&api, &path).await;
     assert_eq!(managers(&live.body), ["p/Apply", "hpa/Update/scale"]);
@@ -211,7 +223,8 @@ async fn lists_keep_the_order_of_the_applier_around_what_others_add() {
         deployment("d", json!({}), json!({ "env": list }))
     };
     let names = |body: &Value| -> Vec<String> {
-        let list = body["spec"]["template"]["spec"]["containers"][0]["env"].as_array().cloned().unwrap_or_default();
+        let list =
+            body["spec"]["template"]["spec"]["containers"][0]["env"].as_array().cloned().unwrap_or_default();
         list.iter().map(|e| e["name"].as_str().unwrap_or_default().to_owned()).collect()
     };
     apply(&api, &path, "one", env(&["A", "B"])).await;
@@ -243,7 +256,8 @@ async fn a_service_port_may_change_and_keeps_its_node_port() {
             json!([{"name": "http", "port": port, "protocol": "TCP", "targetPort": port, "nodePort": node}]),
         );
     }
-    let co = json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"name": "http", "port": 82}]}});
+    let co =
+        json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"name": "http", "port": 82}]}});
     assert_eq!(apply(&api, path, "other", co).await.code, 200);
     let refused = apply(&api, path, "p", service(83)).await;
     assert_eq!(refused.code, 422);
@@ -259,9 +273,16 @@ async fn recreate_needs_the_defaulted_branch_to_be_removed_first() {
     for query in ["", "?force=true"] {
         let refused = apply(&api, &format!("{path}{query}"), "p", recreate()).await;
         assert_eq!(refused.code, 422);
-        assert!(refused.message().contains("spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"));
+        assert!(refused.message().contains(
+            "spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"
+        ));
     }
-    let patched = merge(&api, &format!("{path}?fieldManager=p"), json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}})).await;
+    let patched = merge(
+        &api,
+        &format!("{path}?fieldManager=p"),
+        json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}}),
+    )
+    .await;
     assert_eq!(patched.code, 200, "{:#}", patched.body);
     assert_eq!(apply(&api, &path, "p", recreate()).await.code, 200);
 }
@@ -274,7 +295,17 @@ async fn nulls_and_empty_maps_behave_as_observed() {
     apply(&api, &format!("{MAPS}/e"), "p", map("e", json!({}))).await;
     let refused = apply(&api, &format!("{MAPS}/e"), "q", map("e", json!({"k": "v"}))).await;
     assert_eq!(refused.message(), "Apply failed with 1 conflict: conflict with \"p\": .data");
-    let env = apply(&api, &format!("{DEPLOYMENTS}/d"), "p", deployment("d", json!({"strategy": {}}), json!({"env": [{"name": "A", "value": ""}], "volumeMounts": []}))).await;
+    let env = apply(
+        &api,
+        &format!("{DEPLOYMENTS}/d"),
+        "p",
+        deployment(
+            "d",
+            json!({"strategy": {}}),
+            json!({"env": [{"name": "A", "value": ""}], "volumeMounts": []}),
+        ),
+    )
+    .await;
     let container = &env.body["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["env"], json!([{"name": "A"}]));
     assert_eq!(container.get("volumeMounts"), None);
@@ -319,7 +350,14 @@ async fn entries_can_be_moved_from_update_to_apply() {
     let made = post(&api, &format!("{MAPS}?fieldManager=p"), map("a", json!({"x": "1", "y": "1"}))).await;
     assert_eq!(managers(&made.body), ["p/Update"]);
     let patch = json!([{"op": "replace", "path": "/metadata/managedFields/0/operation", "value": "Apply"}]);
-    let moved = send(&api, "PATCH", &format!("{path}?fieldManager=p"), "application/json-patch+json", patch.to_string()).await;
+    let moved = send(
+        &api,
+        "PATCH",
+        &format!("{path}?fieldManager=p"),
+        "application/json-patch+json",
+        patch.to_string(),
+    )
+    .await;
     assert_eq!(managers(&moved.body), ["p/Apply"], "{:#}", moved.body);
     let dropped = apply(&api, &path, "p", map("a", json!({"x": "1"}))).await;
     assert_eq!(dropped.body["data"], json!({"x": "1"}));
@@ -352,7 +390,8 @@ async fn dry_run_changes_nothing_but_says_what_would_be() {
     let would = apply(&api, &format!("{path}?dryRun=All"), "p", map("a", json!({"x": "1"}))).await;
     assert_eq!((would.code, would.body["data"]["x"].as_str()), (201, Some("1")));
     assert_eq!(get(&api, &path).await.code, 404);
-    let absent = apply(&api, "/api/v1/namespaces/nope/configmaps/a?dryRun=All", "p", map("a", json!({}))).await;
+    let absent =
+        apply(&api, "/api/v1/namespaces/nope/configmaps/a?dryRun=All", "p", map("a", json!({}))).await;
     assert_eq!((absent.code, absent.message()), (404, "namespaces \"nope\" not found"));
     let unknown = apply(&api, "/apis/x.y/v1/things/a?dryRun=All", "p", json!({})).await;
     assert_eq!((unknown.code, unknown.body.as_str()), (404, Some("404 page not found\n")));
