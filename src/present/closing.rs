@@ -86,7 +86,7 @@ fn longest(tally: &Tally, style: &Style) -> String {
     }
     let mut text = style.paint(Role::Faint, "Took longest:");
     text.push('\n');
-    for line in table.text(style.width.saturating_sub(2)).lines() {
+    for line in table.text(usize::MAX).lines() {
         text.push_str(&format!("  {line}\n"));
     }
     text.push('\n');

@@ -90,7 +90,11 @@ mod tests {
     fn errors_say_what_why_and_what_to_do() {
         let style = Style::default();
         assert_snapshot!(chain_text(&Outer(Inner), Some("log in again"), style), @r"
+        error: the log cannot be read
+          because: bucket `state` answers 403
+            request 42
+        help: log in again
         ");
-        assert_snapshot!(error_text("a\x1b[1mb", None, Style { colour: true, ..style }).escape_debug(), @"");
+        assert_snapshot!(error_text("a\x1b[1mb", None, Style { colour: true, ..style }).escape_debug(), @r"\u{1b}[31merror\u{1b}[0m: ab\n");
     }
 }

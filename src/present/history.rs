@@ -23,7 +23,7 @@ pub fn text(revisions: &[Arc<Revision>], zone: &TimeZone, style: &Style) -> Stri
         };
         style.paint(role, result)
     };
-    table(revisions, zone, paint).text(style.width.max(60))
+    table(revisions, zone, paint).text(usize::MAX)
 }
 
 /// The revisions in Markdown.

@@ -21,7 +21,7 @@ mod style;
 pub mod table;
 mod tally;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use std::io::Write;

@@ -71,6 +71,7 @@ async fn run(
     loop {
         tokio::select! {
             biased;
+            _ = ticks.tick() => presenter.tick(),
             event = receiver.recv() => match event {
                 Some(event) => presenter.event(&event),
                 None => break,
@@ -87,7 +88,6 @@ async fn run(
                 }
                 None => ordered = false,
             },
-            _ = ticks.tick() => presenter.tick(),
         }
     }
     presenter.finish();

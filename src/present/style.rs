@@ -65,9 +65,44 @@ pub(crate) fn pad(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
+/// A line broken between words, what follows below its beginning. A word that is too long for a line stays whole.
+pub(crate) fn wrap(line: &str, columns: usize) -> Vec<String> {
+    let blank = line.len() - line.trim_start().len();
+    let indent = blank + 2;
+    if width(line) <= columns || columns <= indent + 20 {
+        return vec![line.to_owned()];
+    }
+    let mut lines = Vec::new();
+    let mut current = line[..blank].to_owned();
+    let mut empty = true;
+    for word in line[blank..].split(' ') {
+        if !empty && width(&current) + 1 + width(word) > columns {
+            lines.push(std::mem::replace(&mut current, " ".repeat(indent)));
+            empty = true;
+        }
+        if !empty {
+            current.push(' ');
+        }
+        current.push_str(word);
+        empty = false;
+    }
+    lines.push(current);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrapping_breaks_between_words_only() {
+        let line = "  note: a sentence of words, longer than the window";
+        assert_eq!(wrap(line, 30), ["  note: a sentence of words,", "    longer than the window"]);
+        let long = format!("{} {}", "a".repeat(40), "b".repeat(40));
+        assert_eq!(wrap(&long, 30), ["a".repeat(40), format!("  {}", "b".repeat(40))]);
+        assert_eq!(wrap("short", 30), ["short"]);
+        assert_eq!(wrap("", 30), [""]);
+    }
 
     #[test]
     fn cutting_and_padding_count_columns_and_not_bytes() {

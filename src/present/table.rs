@@ -101,8 +101,15 @@ mod tests {
         table.row(["日本".into(), "7".into(), "wide letters".into()]);
         table.row(["b".into(), "123".into()]);
         assert_snapshot!(table.text(20), @r"
+        name    n  note
+        日本    7  wide let…
+        b     123
         ");
         assert_snapshot!(table.markdown(), @r"
+        | name | n | note |
+        | --- | ---: | --- |
+        | 日本 | 7 | wide letters |
+        | b | 123 |  |
         ");
     }
 }

@@ -52,9 +52,10 @@ pub fn bytes(number: u64) -> String {
     if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
-/// A text without anything that could move a terminal's cursor; line breaks stay.
+/// A text without anything that could move a terminal's cursor or change its colours; line breaks stay.
 pub fn clean(text: &str) -> String {
-    text.chars()
+    console::strip_ansi_codes(text)
+        .chars()
         .flat_map(|c| {
             let escaped = c.is_control() && c != '\n';
             let plain = (!escaped).then_some(c);
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn nothing_from_outside_moves_the_cursor() {
-        assert_eq!(clean("a\x1b[2Jb\r\nc"), "a\\u{1b}[2Jb\\r\nc");
+        assert_eq!(clean("a\x1b[2Jb\x07\r\nc"), "ab\\u{7}\\r\nc");
         assert_eq!(one_line("a\n  b\t c"), "a b\\t c");
     }
 }

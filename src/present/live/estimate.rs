@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::words::duration;
+use super::super::words::seconds;
 
 /// The rest of a run that was estimated to take `estimate`, has run for `elapsed`, and is done to a part of
 /// `progress` (0 to 1). Earlier runs are believed at first, the pace of this one more and more.
@@ -20,7 +20,7 @@ pub(super) fn remaining(estimate: Duration, elapsed: Duration, progress: f64) ->
         estimate.as_secs_f64() * (1.0 - progress) + pace * progress
     };
     let left = total - elapsed;
-    (left > 0.0).then(|| Duration::from_secs_f64(left))
+    (left > 0.0).then(|| Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX))
 }
 
 /// The same in words.
@@ -29,9 +29,9 @@ pub(super) fn text(estimate: Duration, elapsed: Duration, progress: f64) -> Stri
         return String::new();
     }
     match remaining(estimate, elapsed, progress) {
-        Some(left) => format!("about {} left", duration(rounded(left))),
+        Some(left) => format!("about {} left", seconds(rounded(left))),
         None if estimate.is_zero() => String::new(),
-        None => format!("longer than the estimated {}", duration(rounded(estimate))),
+        None => format!("longer than the estimated {}", seconds(rounded(estimate))),
     }
 }
 
@@ -43,7 +43,7 @@ fn rounded(left: Duration) -> Duration {
         60..600 => 10,
         _ => 60,
     };
-    Duration::from_secs((left.as_secs() / step + 1) * step)
+    Duration::from_secs((left.as_secs() / step + 1).saturating_mul(step))
 }
 
 #[cfg(test)]

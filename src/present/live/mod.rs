@@ -12,7 +12,7 @@ use std::time::Instant;
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::style::{Role, Style};
+use super::style::{Role, Style, wrap};
 use super::tally::Tally;
 use super::words::{count, one_line, seconds};
 use super::{Presenter, closing, plain};
@@ -86,7 +86,7 @@ impl<T: TermLike + Clone + 'static> Live<T> {
             event => plain::run_text(event),
         };
         if let Some(line) = lasting {
-            self.bar.println(line);
+            self.bar.println(wrap(&line, self.columns()).join("\n"));
         }
     }
 
@@ -108,6 +108,10 @@ impl<T: TermLike + Clone + 'static> Live<T> {
         self.bar.set_message(lines.join("\n"));
     }
 
+    fn columns(&self) -> usize {
+        usize::from(self.term.width())
+    }
+
     /// Takes the frame away; a later message brings it back.
     fn clear(&mut self) {
         self.bar.set_message("");
@@ -120,18 +124,18 @@ impl<T: TermLike + Clone + 'static> Live<T> {
             return;
         }
         self.bar.finish_and_clear();
-        let size = (usize::MAX, usize::from(self.term.width()));
+        let columns = self.columns();
         let mut text = String::new();
         if self.tally.begun.is_some() {
-            for line in frame::phases(&self.tally, now, size.1, &self.style) {
+            for line in frame::phases(&self.tally, now, columns, &self.style) {
                 text.push_str(&line);
                 text.push('\n');
             }
             text.push('\n');
         }
-        text.push_str(&closing::report(&self.tally, now, &Style { width: size.1, ..self.style }));
-        for line in text.lines() {
-            let _ = self.term.write_line(line);
+        text.push_str(&closing::report(&self.tally, now, &Style { width: columns, ..self.style }));
+        for line in text.lines().flat_map(|line| wrap(line, columns)) {
+            let _ = self.term.write_line(&line);
         }
         let _ = self.term.flush();
     }

@@ -60,18 +60,20 @@ fn is_secret(change: &Change) -> bool {
 
 /// Two texts in the given columns together. A long beginning that both share is left out, so that what differs stays.
 pub(in crate::present) fn shorten(before: &str, after: &str, columns: usize) -> (String, String) {
-    let each = (columns / 2).max(12);
     if width(before) + width(after) <= columns {
         return (before.to_owned(), after.to_owned());
     }
+    let each = (columns / 2).max(12);
     let shared = before.chars().zip(after.chars()).take_while(|(a, b)| a == b).count();
-    let fits = |text: &str| width(text) <= each;
-    if shared > each / 2 && !(fits(before) && fits(after)) {
-        let skip = shared.saturating_sub(each / 4);
-        let tail = |text: &str| cut(&format!("…{}", text.chars().skip(skip).collect::<String>()), each);
-        return (tail(before), tail(after));
+    let differs = before.chars().count().max(after.chars().count()) - shared;
+    // What both share is shown as far as there is room beside what differs, but never nothing of it.
+    let context = each.saturating_sub(differs + 1).max(6);
+    if shared <= context {
+        return (cut(before, each), cut(after, each));
     }
-    (cut(before, each), cut(after, each))
+    let tail =
+        |text: &str| cut(&format!("…{}", text.chars().skip(shared - context).collect::<String>()), each);
+    (tail(before), tail(after))
 }
 
 fn by_line(before: &str, after: &str, style: &Style, columns: usize) -> Vec<String> {

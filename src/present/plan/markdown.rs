@@ -2,9 +2,8 @@
 
 use super::super::style::Style;
 use super::super::words::clean;
-use super::change::lines;
 use super::text::NO_CHANGES;
-use super::{SECTIONS, by_phase, heading, remarks, symbol, totals};
+use super::{SECTIONS, by_phase, change_lines, heading, remarks, symbol, totals};
 use crate::engine::{Op, Plan};
 
 /// The plan in Markdown: a table of totals, then every section folded away, changes as a `diff` block.
@@ -40,13 +39,8 @@ pub fn plan_markdown(plan: &Plan) -> String {
                 for remark in remarks(step) {
                     block.push_str(&format!("    ({remark})\n"));
                 }
-                if matches!(op, Op::Update | Op::Replace) {
-                    for change in &step.changes {
-                        let forced = step.forced_by.iter().any(|path| path.contains(&change.path));
-                        for line in lines(change, forced, &style, 110) {
-                            block.push_str(&format!("    {line}\n"));
-                        }
-                    }
+                for line in change_lines(step, &style, 110) {
+                    block.push_str(&format!("    {line}\n"));
                 }
             }
         }

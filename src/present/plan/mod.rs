@@ -10,6 +10,9 @@ pub(super) use leaves::leaves;
 pub use markdown::plan_markdown;
 pub use text::{NO_CHANGES, plan_text, plan_text_verbose};
 
+use plinth_provider::{Change, Path};
+
+use super::style::{Role, Style};
 use super::words::count;
 use crate::engine::{Op, Plan, Step};
 
@@ -87,6 +90,27 @@ fn remarks(step: &Step) -> Vec<String> {
         remarks.push("what an interrupted replacement left".to_owned());
     }
     remarks
+}
+
+/// What an update or a replacement changes, and what forces a replacement although nothing of it is known to change.
+fn change_lines(step: &Step, style: &Style, columns: usize) -> Vec<String> {
+    if !matches!(step.op, Op::Update | Op::Replace) {
+        return Vec::new();
+    }
+    let forced = |change: &Change| step.forced_by.iter().any(|path| path.contains(&change.path));
+    let mut lines: Vec<String> = step
+        .changes
+        .iter()
+        .flat_map(|change| change::lines(change, forced(change), style, columns))
+        .collect();
+    let unshown = |path: &&Path| !step.changes.iter().any(|change| path.contains(&change.path));
+    lines.extend(
+        step.forced_by
+            .iter()
+            .filter(unshown)
+            .map(|path| format!("{}: {}", path_text(path), style.paint(Role::Removed, "forces replacement"))),
+    );
+    lines
 }
 
 fn heading(op: Op, number: usize) -> String {

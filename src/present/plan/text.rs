@@ -1,13 +1,10 @@
 //! The plan on a terminal or in a log.
 
-use plinth_provider::Path;
-
 use super::super::diagnostics::labelled;
 use super::super::style::{Role, Style};
 use super::super::words::clean;
-use super::change::{lines, path_text};
 use super::leaves::leaves;
-use super::{SECTIONS, by_phase, heading, remarks, symbol, totals};
+use super::{SECTIONS, by_phase, change_lines, heading, remarks, symbol, totals};
 use crate::engine::{Op, Plan, Step};
 
 /// What a plan without changes says.
@@ -73,21 +70,8 @@ fn step(text: &mut String, step: &Step, style: &Style, verbose: bool) {
     for remark in remarks(step) {
         text.push_str(&format!("{INDENT}{}\n", style.paint(Role::Faint, &format!("({remark})"))));
     }
-    if matches!(step.op, Op::Update | Op::Replace) {
-        for change in &step.changes {
-            let forced = step.forced_by.iter().any(|path| path.contains(&change.path));
-            for line in lines(change, forced, style, columns) {
-                text.push_str(&format!("{INDENT}{line}\n"));
-            }
-        }
-        let unshown = |path: &&Path| !step.changes.iter().any(|change| path.contains(&change.path));
-        for path in step.forced_by.iter().filter(unshown) {
-            text.push_str(&format!(
-                "{INDENT}{}: {}\n",
-                path_text(path),
-                style.paint(role, "forces replacement")
-            ));
-        }
+    for line in change_lines(step, style, columns) {
+        text.push_str(&format!("{INDENT}{line}\n"));
     }
     if verbose && step.op == Op::Create {
         for line in leaves(&step.inputs, columns) {
