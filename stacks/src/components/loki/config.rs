@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::dskit::{ClientTls, GrpcOnly, IngesterRing, Lifecycler, Memberlist, Ring, Server};
+use super::dskit::{ClientTls, GrpcOnly, Lifecycler, Memberlist, Ring, Server};
 use crate::kit::parts::{self, ports};
 use crate::kit::{Bucket, Build, Part};
 use crate::model::BucketPurpose;
@@ -339,15 +339,7 @@ pub(crate) fn config(b: &Build<'_>) -> Config {
             store: Map::from_iter([(storage_key(backend).to_owned(), bucket.loki())]),
         },
         ingester: Ingester {
-            lifecycler: Lifecycler {
-                ring: IngesterRing {
-                    kvstore: Ring::GOSSIP.kvstore,
-                    replication_factor: sizing.replication_factor,
-                },
-                join_after: "10s",
-                min_ready_duration: "15s",
-                final_sleep: "0s",
-            },
+            lifecycler: Lifecycler::new(b, sizing.replication_factor),
             chunk_encoding: "snappy",
             chunk_idle_period: "30m",
             chunk_target_size: 1_572_864,

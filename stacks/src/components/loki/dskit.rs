@@ -1,10 +1,14 @@
 //! The sections that Loki and Tempo have in common, because they are built on the same library for servers, clients
 //! and gossip.
 
+use plinth_provider::Urn;
 use serde::Serialize;
 
 use crate::kit::parts::ports;
-use crate::kit::{Build, CA_FILE, CERT_FILE, KEY_FILE, Part};
+use crate::kit::{
+    Build, CA_FILE, CERT_FILE, CertificateSpec, Custom, INTERNAL_ISSUER, IssuerReference, KEY_FILE, Part,
+    Space, go_duration, metadata,
+};
 
 /// The servers of a part. `internal_server` is left alone: with it on, no part ever ends when told to.
 #[derive(Debug, Clone, Serialize)]
@@ -132,8 +136,8 @@ pub(crate) struct Memberlist {
 }
 
 impl Memberlist {
-    /// Members are found through the pods of the parts in `seeds`, ready or not. Whoever answers shows a certificate
-    /// with the name that all members share.
+    /// Members are found through the pods of the parts in `seeds`, ready or not. Whoever answers shows the
+    /// certificate of [`gossip_certificate`].
     pub fn new(b: &Build<'_>, app: &str, seeds: &[Part]) -> Self {
         let seed = |part: &Part| format!("dns+{}:{}", b.headless_host(*part), ports::MEMBERLIST);
         Self {
@@ -143,10 +147,59 @@ impl Memberlist {
             abort_if_cluster_join_fails: false,
             rejoin_interval: "90s",
             left_ingesters_timeout: "5m",
-            tls: ClientTls::to_name(b.peer_name().to_owned()),
+            tls: ClientTls {
+                tls_cert_path: "/etc/plinth/gossip/tls.crt",
+                tls_key_path: "/etc/plinth/gossip/tls.key",
+                tls_ca_path: "/etc/plinth/gossip/ca.crt",
+                ..ClientTls::to_name(gossip_name(b, app))
+            },
         }
     }
 }
+
+/// Where the certificate for gossip is mounted.
+pub(crate) const GOSSIP_DIRECTORY: &str = "/etc/plinth/gossip";
+
+/// The name that every member of a gossip cluster shows in its certificate.
+fn gossip_name(b: &Build<'_>, app: &str) -> String {
+    format!("{app}-gossip.{}.svc", b.namespace(Space::Platform))
+}
+
+/// Declares the certificate of a gossip cluster's members, and names its Secret. Gossip reads its certificate only
+/// when a pod starts, so this one must outlive every pod: it is valid for half as long as the authority itself.
+pub(crate) fn gossip_certificate(b: &mut Build<'_>, app: &str) -> (String, Urn) {
+    let secret = format!("{app}-gossip-tls");
+    let valid = b.platform.cert_manager.internal_ca.duration.seconds() / 2;
+    let spec = CertificateSpec {
+        secret_name: secret.clone(),
+        dns_names: vec![gossip_name(b, app)],
+        duration: Some(go_duration(valid)),
+        renew_before: Some(go_duration(valid / 3)),
+        usages: vec!["server auth".to_owned(), "client auth".to_owned()],
+        issuer_ref: IssuerReference::cluster(INTERNAL_ISSUER),
+        ..CertificateSpec::default()
+    };
+    let metadata = metadata(Some(b.namespace(Space::Platform)), secret.as_str(), b.common_labels());
+    let issuers = b.issuers.clone();
+    let urn = b.object_after(Custom::new(metadata, spec), &issuers);
+    (secret, urn)
+}
+
+/// Whether the copies of one line of log, or of one span, are kept in different zones. Each pod learns its zone from a
+/// label that Kubernetes gives it from 1.35 on. With fewer than three zones there would not be a zone for each copy.
+pub(crate) fn zone_aware(b: &Build<'_>, replication_factor: u32) -> bool {
+    let zones = b.stack.zones();
+    b.highly_available()
+        && replication_factor >= 3
+        && b.stack.cloud.creates_cluster()
+        && b.stack.cluster.version.minor() >= 35
+        && (zones.is_empty() || zones.len() >= 3)
+}
+
+/// The environment variable in which an ingester finds its zone.
+pub(crate) const ZONE: &str = "ZONE";
+/// The field of the pod that it comes from.
+pub(crate) const ZONE_FIELD: &str = "metadata.labels['topology.kubernetes.io/zone']";
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Lifecycler {
@@ -154,10 +207,31 @@ pub(crate) struct Lifecycler {
     pub join_after: &'static str,
     pub min_ready_duration: &'static str,
     pub final_sleep: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    availability_zone: Option<String>,
+}
+
+impl Lifecycler {
+    /// Copies in as many ingesters as `replication_factor` says, in different zones where there are enough.
+    pub fn new(b: &Build<'_>, replication_factor: u32) -> Self {
+        let zones = zone_aware(b, replication_factor);
+        Self {
+            ring: IngesterRing {
+                kvstore: Ring::GOSSIP.kvstore,
+                replication_factor,
+                zone_awareness_enabled: zones,
+            },
+            join_after: "10s",
+            min_ready_duration: "15s",
+            final_sleep: "0s",
+            availability_zone: zones.then(|| format!("${{{ZONE}}}")),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct IngesterRing {
     pub kvstore: KvStore,
     pub replication_factor: u32,
+    zone_awareness_enabled: bool,
 }

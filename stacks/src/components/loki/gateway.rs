@@ -7,8 +7,8 @@ use crate::catalogue::Image;
 use crate::kit::parts::{self, ports};
 use crate::kit::{Build, CA_FILE, CERT_FILE, Check, KEY_FILE, Part, Probes, Workload};
 
-/// The uid and gid of the unprivileged nginx image.
-const USER: i64 = 101;
+/// The image takes any uid and gid; a high one is nobody on the node.
+const USER: i64 = 10101;
 
 /// How a location matches.
 enum Path {

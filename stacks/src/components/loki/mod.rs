@@ -6,6 +6,8 @@ mod gateway;
 #[cfg(test)]
 mod tests;
 
+use plinth_provider::Urn;
+
 use self::config::{DATA, RULES, TENANT};
 use crate::catalogue::Image;
 use crate::components::{rules, thanos};
@@ -36,8 +38,9 @@ pub(crate) fn declare(b: &mut Build<'_>) {
     }
     b.phase(Phase::Logs);
     let text = text(b);
+    let gossip = dskit::gossip_certificate(b, "loki");
     for part in TARGETS {
-        target(b, part, &text);
+        target(b, part, &text, &gossip);
     }
     gateway::declare(b);
     edges(b);
@@ -73,7 +76,7 @@ fn uses_bucket(part: Part) -> bool {
     matches!(part.role, "ingester" | "querier" | "index-gateway" | "compactor" | "ruler")
 }
 
-fn target(b: &mut Build<'_>, part: Part, text: &str) {
+fn target(b: &mut Build<'_>, part: Part, text: &str, (gossip_secret, gossip): &(String, Urn)) {
     let shape = shape(b, part);
     let workload = if has_disk(part) {
         Workload::stateful_set(b, part, Image::Loki, &shape)
@@ -86,6 +89,7 @@ fn target(b: &mut Build<'_>, part: Part, text: &str) {
         .main(|main| {
             main.args([
                 "-config.file=/etc/loki/config/config.yaml".to_owned(),
+                "-config.expand-env=true".to_owned(),
                 format!("-target={}", part.role),
             ])
             .go_memory_limit()
@@ -104,11 +108,16 @@ fn target(b: &mut Build<'_>, part: Part, text: &str) {
         .config("/etc/loki/config", [("config.yaml", text.to_owned())])
         .disk(DATA)
         .tls()
+        .secret("gossip", gossip_secret, dskit::GOSSIP_DIRECTORY)
+        .after([gossip.clone()])
         // Members find each other, and schedulers their frontends, before they are ready.
         .before_ready()
         .metrics(ports::LOKI_HTTP, "/metrics");
     if part == parts::LOKI_DISTRIBUTOR || part == parts::LOKI_QUERY_FRONTEND {
         workload = workload.main(|main| main.stop_delay(10));
+    }
+    if part == parts::LOKI_INGESTER {
+        workload = workload.main(|main| main.env_field(dskit::ZONE, dskit::ZONE_FIELD));
     }
     if part == parts::LOKI_RULER {
         let files = rules::for_loki(b.stack)

@@ -148,3 +148,35 @@ fn rules_over_logs_are_where_the_ruler_looks() {
     assert!(mounts.contains("/etc/loki/rules/fake"), "{mounts}");
     assert!(rendered.file("loki-ruler-rules", "platform.yaml").contains("PlatformPanics"));
 }
+
+#[test]
+fn copies_are_kept_in_different_zones_where_there_are_three() {
+    let rendered = highly_available();
+    let lifecycler = config(&rendered)["ingester"]["lifecycler"].clone();
+    assert_eq!(lifecycler["ring"]["zone_awareness_enabled"], true);
+    assert_eq!(lifecycler["availability_zone"], "${ZONE}");
+    assert!(
+        rendered.arguments("StatefulSet", "loki-ingester", 0).contains(&"-config.expand-env=true".to_owned())
+    );
+    let environment = rendered.containers("StatefulSet", "loki-ingester")[0]["env"].to_string();
+    assert!(environment.contains("metadata.labels['topology.kubernetes.io/zone']"), "{environment}");
+    // With one zone the ring would find a single place for three copies.
+    let small = config(&local())["ingester"]["lifecycler"].clone();
+    assert_eq!(small["ring"]["zone_awareness_enabled"], false);
+    assert!(small.get("availability_zone").is_none());
+}
+
+#[test]
+fn the_certificate_for_gossip_outlives_pods() {
+    let rendered = highly_available();
+    for app in ["loki", "tempo"] {
+        let certificate = rendered.object("Certificate", &format!("{app}-gossip-tls"));
+        assert_eq!(certificate.at("spec.duration"), json!("43800h0m0s"));
+        let config = rendered.yaml(&format!("{app}-ingester"), "config.yaml");
+        assert_eq!(config["memberlist"]["tls_cert_path"], "/etc/plinth/gossip/tls.crt");
+        assert_eq!(config["memberlist"]["tls_server_name"], certificate.at("spec.dnsNames.0"));
+        let mounts =
+            rendered.containers("StatefulSet", &format!("{app}-ingester"))[0]["volumeMounts"].to_string();
+        assert!(mounts.contains("/etc/plinth/gossip"), "{mounts}");
+    }
+}

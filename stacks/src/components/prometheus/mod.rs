@@ -232,7 +232,6 @@ fn sidecar(b: &Build<'_>) -> Container {
             format!("--prometheus.url=https://localhost:{}", ports::PROMETHEUS),
             "--prometheus.http-client-file=/etc/thanos/config/prometheus.yaml".to_owned(),
             format!("--objstore.config-file={}", thanos::BUCKET_FILE),
-            "--shipper.upload-compacted".to_owned(),
             format!("--http-address=0.0.0.0:{}", ports::THANOS_HTTP),
             "--http.config=/etc/thanos/config/web.yaml".to_owned(),
             format!("--grpc-address=0.0.0.0:{}", ports::THANOS_GRPC),

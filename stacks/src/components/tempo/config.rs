@@ -4,9 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::components::loki::dskit::{
-    ClientTls, GrpcOnly, IngesterRing, Lifecycler, Memberlist, Ring, Server,
-};
+use crate::components::loki::dskit::{ClientTls, GrpcOnly, Lifecycler, Memberlist, Ring, Server};
 use crate::components::prometheus::config::{RemoteWrite, Tls};
 use crate::components::prometheus::remote_write_urls;
 use crate::kit::parts::{self, ports};
@@ -275,16 +273,7 @@ pub(super) fn config(b: &Build<'_>) -> Config {
             },
         },
         ingester: Ingester {
-            lifecycler: Lifecycler {
-                // The default is a single copy.
-                ring: IngesterRing {
-                    kvstore: Ring::GOSSIP.kvstore,
-                    replication_factor: sizing.replication_factor,
-                },
-                join_after: "10s",
-                min_ready_duration: "15s",
-                final_sleep: "0s",
-            },
+            lifecycler: Lifecycler::new(b, sizing.replication_factor),
             trace_idle_period: "10s",
             max_block_duration: "30m",
             max_block_bytes: 500 << 20,

@@ -4,8 +4,11 @@ mod config;
 #[cfg(test)]
 mod tests;
 
+use plinth_provider::Urn;
+
 use self::config::DATA;
 use crate::catalogue::Image;
+use crate::components::loki::dskit;
 use crate::components::thanos::{self, text};
 use crate::kit::parts::{self, ports};
 use crate::kit::{Build, Check, Part, Phase, Probes, Workload};
@@ -37,8 +40,9 @@ pub(crate) fn declare(b: &mut Build<'_>) {
     }
     b.phase(Phase::Traces);
     let text = text(&config::config(b));
+    let gossip = dskit::gossip_certificate(b, "tempo");
     for part in targets(b) {
-        target(b, part, &text);
+        target(b, part, &text, &gossip);
     }
     edges(b);
 }
@@ -66,7 +70,7 @@ fn grace(part: Part) -> i64 {
     }
 }
 
-fn target(b: &mut Build<'_>, part: Part, text: &str) {
+fn target(b: &mut Build<'_>, part: Part, text: &str, (gossip_secret, gossip): &(String, Urn)) {
     let shape = shape(b, part);
     let has_disk = matches!(part.role, "ingester" | "metrics-generator");
     let workload = if has_disk {
@@ -80,7 +84,11 @@ fn target(b: &mut Build<'_>, part: Part, text: &str) {
         .grace(grace(part))
         .main(|main| {
             let main = main
-                .args(["-config.file=/etc/tempo/config.yaml".to_owned(), format!("-target={}", part.role)])
+                .args([
+                    "-config.file=/etc/tempo/config.yaml".to_owned(),
+                    "-config.expand-env=true".to_owned(),
+                    format!("-target={}", part.role),
+                ])
                 .go_memory_limit()
                 .port("http-metrics", ports::TEMPO_HTTP)
                 .port("grpc", ports::TEMPO_GRPC)
@@ -102,9 +110,14 @@ fn target(b: &mut Build<'_>, part: Part, text: &str) {
         .config("/etc/tempo", [("config.yaml", text.to_owned())])
         .disk(DATA)
         .tls()
+        .secret("gossip", gossip_secret, dskit::GOSSIP_DIRECTORY)
+        .after([gossip.clone()])
         // Members find each other, and queriers their frontends, before they are ready.
         .before_ready()
         .metrics(ports::TEMPO_HTTP, "/metrics");
+    if part == parts::TEMPO_INGESTER {
+        workload = workload.main(|main| main.env_field(dskit::ZONE, dskit::ZONE_FIELD));
+    }
     if matches!(part.role, "ingester" | "querier" | "query-frontend" | "compactor") {
         let bucket = b.bucket(BucketPurpose::Tempo);
         workload = workload.uses_bucket(b, &bucket);

@@ -27,7 +27,6 @@ struct GrpcTls {
     cert_file: &'static str,
     key_file: &'static str,
     ca_file: &'static str,
-    min_version: &'static str,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -46,7 +45,6 @@ impl Endpoints {
                     cert_file: CERT_FILE,
                     key_file: KEY_FILE,
                     ca_file: CA_FILE,
-                    min_version: "1.3",
                 },
                 server_name: b.peer_name(),
                 compression: "snappy",

@@ -14,8 +14,8 @@ use crate::kit::{Build, CA_FILE, CERT_FILE, Check, KEY_FILE, Outside, Part, Phas
 use crate::model::{BucketPurpose, Cloud};
 use crate::sizing::Shape;
 
-/// The uid and gid of Thanos' image.
-const USER: i64 = 1001;
+/// Any uid and gid serve; a high one is nobody on the node.
+const USER: i64 = 10001;
 /// Shutting down takes up to two minutes for each of the two servers, which stop together.
 const GRACE: i64 = 150;
 
