@@ -35,6 +35,7 @@ mod quantity;
 mod read;
 mod ready;
 mod schema;
+mod seal;
 mod tree;
 mod wait;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use http::Method;
-use plinth_provider::{Context, Error, Live, ReadRequest, Recorded, Request, Result, Value};
+use plinth_provider::{Context, Error, Live, Path, ReadRequest, Recorded, Request, Result, Value};
 use serde_json::{Value as Json, json};
 
 use crate::apply::is_terminating;
@@ -15,6 +15,7 @@ use crate::normal::{self, DEFAULT_NAMESPACE};
 use crate::outputs;
 use crate::owner::{self, Owner, owner_of};
 use crate::provider::{Kubernetes, connection_key};
+use crate::seal::seal;
 use crate::tree;
 
 /// How many objects a page of a LIST holds.
@@ -96,12 +97,12 @@ impl Target {
     }
 }
 
-/// What is recorded of a live object.
-fn live(gvk: &Gvk, target: &Target, object: &Json) -> Live {
+/// What is told of a live object. `inputs` are those that it was made with: what is secret in them stays secret.
+fn live(gvk: &Gvk, target: &Target, object: &Json, inputs: &Value) -> Live {
     Live {
         id: target.id(),
-        outputs: outputs::of_live(gvk, object),
-        inputs: normal::project(gvk, object),
+        outputs: seal(outputs::of_live(gvk, object), inputs),
+        inputs: seal(normal::project(gvk, object), inputs),
         details: json!({
             "managedFields": tree::at(object, "metadata.managedFields").cloned().unwrap_or(Json::Null),
             "deleting": is_terminating(object),
@@ -125,8 +126,26 @@ pub(crate) async fn one(cluster: &Cluster, context: &Context, recorded: &Recorde
     let Some(target) = Target::of_recorded(cluster, context, &gvk, recorded).await? else {
         return Ok(None);
     };
-    let object = cluster.get(context, &target.path()).await?;
-    Ok(object.filter(|object| is_recorded(object, recorded)).map(|object| live(&gvk, &target, &object)))
+    match cluster.get(context, &target.path()).await? {
+        Some(object) if is_recorded(&object, recorded) => {
+            Ok(Some(live(&gvk, &target, &object, &recorded.inputs)))
+        }
+        Some(_) => Ok(None),
+        None => Ok(finished(&gvk, &target, recorded)),
+    }
+}
+
+/// A Job that removes itself some time after it finished has done its work: it is not missed.
+fn finished(gvk: &Gvk, target: &Target, recorded: &Recorded) -> Option<Live> {
+    let removes_itself = gvk.is("batch", "Job")
+        && recorded.inputs.at(&Path::parse("spec.ttlSecondsAfterFinished")).is_some()
+        && recorded.outputs.text_at("metadata.uid").is_some();
+    removes_itself.then(|| Live {
+        id: target.id(),
+        outputs: recorded.outputs.clone(),
+        inputs: recorded.inputs.clone(),
+        details: json!({"finished": true}),
+    })
 }
 
 /// Finds what a create of this request would have made.
@@ -138,7 +157,7 @@ pub(crate) async fn find(cluster: &Cluster, context: &Context, request: Request<
     let object = cluster.get(context, &target.path()).await?;
     Ok(object
         .filter(|object| owner_of(object, request.urn) == Owner::Ours && !is_terminating(object))
-        .map(|object| live(&gvk, &target, &object)))
+        .map(|object| live(&gvk, &target, &object, request.inputs)))
 }
 
 type Answer = Result<Option<Live>>;
@@ -208,7 +227,9 @@ async fn pick(cluster: &Cluster, context: &Context, listed: &Listed, recorded: &
     };
     let found = places.into_iter().find_map(|namespace| listed.get(&(namespace.to_owned(), name.to_owned())));
     match found {
-        Some((target, object)) if is_recorded(object, recorded) => Ok(Some(live(&gvk, target, object))),
+        Some((target, object)) if is_recorded(object, recorded) => {
+            Ok(Some(live(&gvk, target, object, &recorded.inputs)))
+        }
         _ => one(cluster, context, recorded).await,
     }
 }

@@ -22,6 +22,7 @@ use crate::manifest::manifest_exposed;
 use crate::outputs;
 use crate::owner::{self, MANAGER, Owner, owner_of};
 use crate::read::Target;
+use crate::seal::seal;
 use crate::tree;
 use crate::wait;
 use pause::Patience;
@@ -104,9 +105,9 @@ impl<'a> Writer<'a> {
         let ready = wait::until_ready(self.cluster, self.context, &self.gvk, &target, object, &self.redactor)
             .await
             .map_err(clean)?;
-        let mut outputs = outputs::of_live(&self.gvk, &ready);
+        let mut outputs = seal(outputs::of_live(&self.gvk, &ready), self.inputs);
         if let Some(rewritten) = rewritten {
-            outputs.set(&Path::root().key(outputs::REWRITTEN), rewritten);
+            outputs.set(&Path::root().key(outputs::REWRITTEN), seal(rewritten, self.inputs));
         }
         Ok(Applied { id: target.id(), outputs })
     }

@@ -48,7 +48,9 @@ impl<'a> Compare<'a> {
             path: path.clone(),
             steps: self.steps.clone(),
             recorded: recorded.clone(),
-            live: live.cloned(),
+            // What is there in the place of a secret may be one too.
+            live: live
+                .map(|live| if recorded.has_secret() { Value::secret(live.clone()) } else { live.clone() }),
         });
     }
 

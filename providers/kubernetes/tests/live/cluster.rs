@@ -86,7 +86,10 @@ impl Cluster {
     }
 
     pub async fn try_create(&self, urn: &Urn, inputs: &Json) -> Result<Recorded, Error> {
-        let inputs = self.check(urn, inputs);
+        self.try_create_checked(urn, self.check(urn, inputs)).await
+    }
+
+    pub async fn try_create_checked(&self, urn: &Urn, inputs: Value) -> Result<Recorded, Error> {
         let request = Wanted { urn, inputs: &inputs, connection: None };
         let applied = self.provider.create(&self.context(urn.stack()), request).await?;
         Ok(recorded(urn, &inputs, applied))
@@ -98,7 +101,10 @@ impl Cluster {
     }
 
     pub async fn try_update(&self, before: &Recorded, inputs: &Json) -> Result<Recorded, Error> {
-        let inputs = self.check(&before.urn, inputs);
+        self.try_update_checked(before, self.check(&before.urn, inputs)).await
+    }
+
+    pub async fn try_update_checked(&self, before: &Recorded, inputs: Value) -> Result<Recorded, Error> {
         let request = Wanted { urn: &before.urn, inputs: &inputs, connection: None };
         let applied = self.provider.update(&self.context(before.urn.stack()), request, before).await?;
         Ok(recorded(&before.urn, &inputs, applied))

@@ -1,7 +1,7 @@
 //! Every kind keeps every promise of the contract.
 
 use plinth_provider::conformance::{Case, run};
-use plinth_provider::{Urn, Value};
+use plinth_provider::{Provider, Urn, Value};
 use serde_json::{Value as Json, json};
 
 use crate::cluster::Cluster;
@@ -21,6 +21,40 @@ async fn conform(cluster: &Cluster, kind: Kind) {
         ..Case::new(urn, Value::from_json(kind.inputs))
     };
     run(&cluster.provider, &case).await;
+    predictions_hold(cluster, &case).await;
+}
+
+/// What a plan says of the outputs is what comes, as far as it says anything.
+async fn predictions_hold(cluster: &Cluster, case: &Case) {
+    let first = cluster.provider.check(&case.urn, case.inputs.clone()).unwrap();
+    let predicted = cluster.provider.predict(&case.urn, &first, None);
+    let created = cluster.try_create_checked(&case.urn, first).await.unwrap();
+    assert_predicted(&predicted, &created.outputs);
+    let mut last = created;
+    if let Some(updated) = &case.updated {
+        let updated = cluster.provider.check(&case.urn, updated.clone()).unwrap();
+        let predicted = cluster.provider.predict(&case.urn, &updated, Some(&last));
+        last = cluster.try_update_checked(&last, updated).await.unwrap();
+        assert_predicted(&predicted, &last.outputs);
+    }
+    cluster.delete(&last).await.unwrap();
+}
+
+fn assert_predicted(predicted: &Value, actual: &Value) {
+    match predicted {
+        Value::Unknown => {}
+        Value::Map(map) => {
+            for (key, value) in map {
+                if *value != Value::Unknown {
+                    assert_predicted(
+                        value,
+                        actual.get(key).unwrap_or_else(|| panic!("{key} of {predicted} in {actual}")),
+                    );
+                }
+            }
+        }
+        known => assert_eq!(known, actual),
+    }
 }
 
 macro_rules! conforms {

@@ -1,6 +1,6 @@
 //! Things that are not there yet, or not gone yet.
 
-use plinth_provider::{Class, Provider};
+use plinth_provider::{Class, Provider, Value};
 use serde_json::{Value as Json, json};
 
 use crate::cluster::Cluster;
@@ -108,4 +108,50 @@ async fn what_is_dropped_but_shared_stays_and_is_told() {
     assert_eq!(cluster.get(path).await["data"], json!({"a": "1", "b": "1"}));
     let warnings = cluster.told.warnings.lock().unwrap().join("\n");
     assert!(warnings.contains("data.b is left in place, owned by other"), "{warnings}");
+}
+
+#[tokio::test]
+async fn a_job_that_removed_itself_is_not_missed() {
+    let cluster = Cluster::start().await;
+    let job = json!({"metadata": {"name": "j"}, "spec": {"ttlSecondsAfterFinished": 0, "template": {"spec": {
+        "restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox:1"}]}}}});
+    let recorded = cluster.create("batch/v1/Job", "j", &job).await;
+    let mut left = 1;
+    for _ in 0..50 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        left = cluster.get("/apis/batch/v1/jobs").await["items"].as_array().unwrap().len();
+        if left == 0 {
+            break;
+        }
+    }
+    assert_eq!(left, 0, "the server removes it");
+    let live = cluster.read(&recorded).await.expect("it has done its work");
+    assert_eq!(cluster.provider.drift(&recorded, &live), []);
+    cluster.delete(&recorded).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_secret_in_the_inputs_is_secret_in_what_comes_back() {
+    let cluster = Cluster::start().await;
+    let urn = Cluster::urn("v1/ConfigMap", "c");
+    let inputs = Value::from([
+        ("metadata", Value::from([("name", "c")])),
+        (
+            "data",
+            Value::from([("plain", Value::from("x")), ("config", Value::secret("password: CANARY-77"))]),
+        ),
+    ]);
+    let inputs = cluster.provider.check(&urn, inputs).unwrap();
+    let recorded = cluster.try_create_checked(&urn, inputs).await.unwrap();
+    let live = cluster.read(&recorded).await.unwrap();
+    assert!(!format!("{:?} {:?} {:?}", recorded.outputs, live.outputs, live.inputs).contains("CANARY"));
+    assert_eq!(cluster.provider.drift(&recorded, &live), []);
+    let patch = json!({"data": {"config": "other: SECRET-88"}});
+    cluster
+        .raw("PATCH", "/api/v1/namespaces/default/configmaps/c", "application/merge-patch+json", &patch)
+        .await;
+    let live = cluster.read(&recorded).await.unwrap();
+    let drift = cluster.provider.drift(&recorded, &live);
+    assert_eq!(drift.len(), 1);
+    assert!(!format!("{drift:?}").contains("SECRET-88"));
 }
