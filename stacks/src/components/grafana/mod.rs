@@ -185,8 +185,8 @@ fn secrets(b: &mut Build<'_>) {
 
 /// Where the script of the sidecar is mounted.
 const RENEWAL: &str = "/etc/grafana/renewal";
-/// Where the sidecar's token is mounted.
-const TOKEN: &str = "/var/run/secrets/plinth/grafana";
+/// Where a token for Grafana is mounted.
+pub(crate) const TOKEN: &str = "/var/run/secrets/plinth/grafana";
 
 /// Data sources keep the certificate that Grafana shows to others in the database, as it was when they were
 /// provisioned. Whenever cert-manager has renewed it, the sidecar has Grafana provision them again.
@@ -228,8 +228,8 @@ done
     )
 }
 
-/// A token of Grafana's own ServiceAccount that is good for Grafana and for nothing else.
-fn token_volume() -> core::Volume {
+/// A token of the pod's own ServiceAccount that is good for Grafana and for nothing else: the volume `token`.
+pub(crate) fn token_volume() -> core::Volume {
     core::Volume {
         name: "token".to_owned(),
         projected: Some(core::ProjectedVolumeSource {
