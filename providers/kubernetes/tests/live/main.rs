@@ -5,3 +5,4 @@ mod conformance;
 mod faults;
 mod order;
 mod ownership;
+mod platform;
