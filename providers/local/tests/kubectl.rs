@@ -131,7 +131,7 @@ async fn generators_readers_and_writers() {
     k.ok("get cm -n shop note -o yaml --show-managed-fields", "manager: kubectl-label").await;
     k.ok("get --raw /readyz", "ok").await;
     k.ok("delete namespace shop --timeout=10s", "deleted").await;
-    k.fails("get configmap note -n shop", "", "(NotFound): configmaps \"note\" not found").await;
+    k.fails("get configmap note", "", "(NotFound): configmaps \"note\" not found").await;
     k.fails("get pods --field-selector spec.foo=x", "", "field label not supported: spec.foo").await;
 }
 
@@ -188,14 +188,14 @@ async fn rollouts_and_pods() {
     k.ok("rollout restart deployment/web", "restarted").await;
     k.ok("rollout status deployment/web --timeout=20s", "successfully rolled out").await;
     k.ok("rollout history deployment/web", "3").await;
-    k.ok("rollout undo deployment/web", "rolled back").await;
-    k.ok("rollout status deployment/web --timeout=20s", "successfully rolled out").await;
-    k.ok("get all -o wide", "deployment.apps/web").await;
     let owners =
         k.ok("get deployment web -o jsonpath={.metadata.managedFields[*].manager}", "kubectl-create").await;
     for manager in ["kubectl-set", "kubectl-rollout", "kube-controller-manager"] {
         assert!(owners.contains(manager), "{owners}");
     }
+    k.ok("rollout undo deployment/web", "rolled back").await;
+    k.ok("rollout status deployment/web --timeout=20s", "successfully rolled out").await;
+    k.ok("get all -o wide", "deployment.apps/web").await;
     k.ok("describe deployment web", "MinimumReplicasAvailable").await;
     k.ok("logs deployment/web", "started").await;
     k.ok("events", "ScalingReplicaSet").await;

@@ -50,10 +50,7 @@ pub(crate) fn create(
         "persistentvolumeclaims" => claim(server, object),
         "pods" => pod(server, object)?,
         "priorityclasses.scheduling.k8s.io" => default(object, "value", 0),
-        "serviceaccounts" => {}
         "jobs.batch" => job(object),
-        "storageclasses.storage.k8s.io" | "ingressclasses.networking.k8s.io" => {}
-        "networkpolicies.networking.k8s.io" => {}
         "ingresses.networking.k8s.io" => ingress(server, object, warnings),
         "nodes" => default(object, "spec", json!({})),
         "customresourcedefinitions.apiextensions.k8s.io" => {
@@ -79,12 +76,12 @@ pub(crate) fn update(
 ) -> Result<(), Status> {
     match resource.storage.as_str() {
         "services" => service(server, object, Some(live)),
-        "persistentvolumeclaims" if !options.trusted => {
-            // A default class may have been filled in, and the binder's choice is not the client's to drop.
-            if !object.has("spec.volumeName") && live.has("spec.volumeName") {
-                let volume = live.at("spec.volumeName").clone();
-                set(object, "spec.volumeName", volume);
-            }
+        // The binder's choice is not the client's to drop.
+        "persistentvolumeclaims"
+            if !options.trusted && !object.has("spec.volumeName") && live.has("spec.volumeName") =>
+        {
+            let volume = live.at("spec.volumeName").clone();
+            set(object, "spec.volumeName", volume);
         }
         "jobs.batch" => {
             for path in ["spec.selector", "spec.template.metadata.labels"] {
@@ -98,7 +95,6 @@ pub(crate) fn update(
             let stored = stored_versions(object, Some(live));
             set(object, "status.storedVersions", stored);
         }
-        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {}
         _ => {}
     }
     Ok(())

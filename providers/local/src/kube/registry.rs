@@ -7,12 +7,15 @@ use super::json::{Json, Look};
 use super::kinds::{Custom, GROUP_ORDER, Resource, Scale, builtin_resources};
 use super::schema::crd;
 
+/// What a definition says in one generation.
+type Compiled = (i64, Vec<Arc<Resource>>);
+
 /// The served resources.
 #[derive(Debug)]
 pub(crate) struct Registry {
     resources: RwLock<Vec<Arc<Resource>>>,
     /// Compiled definitions by name, with the generation they were compiled from.
-    compiled: RwLock<HashMap<String, (i64, Vec<Arc<Resource>>)>>,
+    compiled: RwLock<HashMap<String, Compiled>>,
 }
 
 impl Registry {

@@ -12,7 +12,7 @@ pub struct Status {
     /// The sentence for people.
     pub message: String,
     /// `details`, null where there are none.
-    pub details: Json,
+    pub details: Box<Json>,
     /// Some answers are not a `Status` but one line of plain text.
     pub plain: bool,
     /// Seconds for a `Retry-After` header.
@@ -85,13 +85,13 @@ impl Status {
             code,
             reason: reason.into(),
             message: message.into(),
-            details: Json::Null,
+            details: Box::new(Json::Null),
             plain: false,
             retry_after: None,
         }
     }
     fn detailed(mut self, details: Json) -> Self {
-        self.details = details;
+        self.details = Box::new(details);
         self
     }
     /// 404 for an object: `deployments.apps "x" not found`.
@@ -214,7 +214,7 @@ impl Status {
         if !self.reason.is_empty() {
             out["reason"] = json!(self.reason);
         }
-        let mut details = self.details.clone();
+        let mut details = (*self.details).clone();
         if let Some(seconds) = self.retry_after {
             if !details.is_object() {
                 details = json!({});

@@ -2,13 +2,13 @@
 //!
 //! Nothing here knows what an object means: keys, versions, and the order in which things happened.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use super::journal::{Journal, Record};
-use super::json::{Json, set};
+use super::json::{Json, Look, set};
 use super::status::Status;
 
 /// Fresh servers start above the small numbers that clients use as "can never match".
@@ -50,6 +50,8 @@ type Objects = BTreeMap<(String, String), Arc<Json>>;
 struct Inner {
     version: u64,
     objects: HashMap<String, Objects>,
+    /// Which objects name an owner, by the owner's uid.
+    owned: HashMap<String, BTreeSet<Key>>,
     history: VecDeque<Arc<Event>>,
     /// The version before the oldest event in the history.
     forgotten: u64,
@@ -87,6 +89,28 @@ impl From<Lost> for Status {
     }
 }
 
+impl Inner {
+    /// Keeps the index of owners in step with a change.
+    fn index(&mut self, key: &Key, before: Option<&Json>, after: Option<&Json>) {
+        let owners = |object: Option<&Json>| -> Vec<String> {
+            let list = object.map(|o| o.list("metadata.ownerReferences")).unwrap_or_default();
+            list.iter().map(|r| r.text("uid").to_owned()).collect()
+        };
+        let (old, new) = (owners(before), owners(after));
+        for uid in old.iter().filter(|u| !new.contains(u)) {
+            if let Some(keys) = self.owned.get_mut(uid) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.owned.remove(uid);
+                }
+            }
+        }
+        for uid in new.into_iter().filter(|u| !old.contains(u)) {
+            self.owned.entry(uid).or_default().insert(key.clone());
+        }
+    }
+}
+
 impl Store {
     /// A store with what was recorded earlier, in the order in which it happened.
     pub fn new(journal: Box<dyn Journal>, records: Vec<Record>) -> Self {
@@ -102,6 +126,16 @@ impl Store {
                     objects.remove(&(record.namespace, record.name));
                 }
             }
+        }
+        let all: Vec<(Key, Arc<Json>)> = inner
+            .objects
+            .iter()
+            .flat_map(|(resource, objects)| {
+                objects.iter().map(|((ns, name), object)| (Key::new(resource, ns, name), Arc::clone(object)))
+            })
+            .collect();
+        for (key, object) in all {
+            inner.index(&key, None, Some(&object));
         }
         inner.forgotten = inner.version;
         let latest = watch::Sender::new(inner.version);
@@ -141,6 +175,16 @@ impl Store {
                 .collect(),
         };
         (found, inner.version)
+    }
+
+    /// The objects that name an owner.
+    pub fn owned_by(&self, uid: &str) -> Vec<(Key, Arc<Json>)> {
+        let inner = self.lock();
+        let find = |key: &Key| {
+            let object = inner.objects.get(&key.resource)?.get(&(key.namespace.clone(), key.name.clone()))?;
+            Some((key.clone(), Arc::clone(object)))
+        };
+        inner.owned.get(uid).into_iter().flatten().filter_map(find).collect()
     }
 
     /// The resources that have objects.
@@ -198,6 +242,7 @@ impl Store {
     }
 
     fn happened(&self, inner: &mut Inner, event: Event) {
+        inner.index(&event.key, event.before.as_deref(), event.after.as_deref());
         inner.version = event.version;
         inner.history.push_back(Arc::new(event));
         while inner.history.len() > HISTORY {

@@ -51,8 +51,9 @@ impl Controller for Aggregation {
                 }
             }
         }
-        if !same(object.at("rules"), &json!(rules)) && !(rules.is_empty() && object.list("rules").is_empty())
-        {
+        let settled =
+            same(object.at("rules"), &json!(rules)) || (rules.is_empty() && object.list("rules").is_empty());
+        if !settled {
             server.system_update("clusterrole-aggregation-controller", "", key, |r| {
                 set(r, "rules", rules.clone())
             })?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::json::{Json, Look, deleting, has_finalizer, list_mut, name, namespace};
+use super::super::json::{Json, Look, deleting, has_finalizer, list_mut, namespace};
 use super::super::server::Server;
 use super::super::status::Status;
 use super::super::store::Key;
@@ -83,20 +83,12 @@ fn blocks(dependent: &Json, owner: &Json) -> bool {
         .any(|o| o.text("uid") == uid && o.yes("blockOwnerDeletion"))
 }
 
-/// Everything that names an object as its owner.
+/// Everything that names an object as its owner, where an owner can be named from.
 fn dependents(server: &Server, owner: &Json) -> Vec<(Key, Arc<Json>)> {
-    let uid = owner.text("metadata.uid");
     let scope = namespace(owner);
-    let mut out = Vec::new();
-    for resource in server.store.resources() {
-        let (objects, _) = server.store.list(&resource, (!scope.is_empty()).then_some(scope));
-        for object in objects {
-            if object.list("metadata.ownerReferences").iter().any(|o| o.text("uid") == uid) {
-                out.push((Key::new(&resource, namespace(&object), name(&object)), object));
-            }
-        }
-    }
-    out
+    let mut found = server.store.owned_by(owner.text("metadata.uid"));
+    found.retain(|(key, _)| scope.is_empty() || key.namespace == scope);
+    found
 }
 
 fn owner_key(server: &Server, owner: &Json, ns: &str) -> Option<Key> {

@@ -71,10 +71,13 @@ pub(crate) fn owner_key(object: &Json, kind: &str, resource: &str) -> Vec<Key> {
     }
 }
 
-/// The objects of a resource that an object manages.
+/// The objects of a resource that an object manages, in order of their names.
 pub(crate) fn owned(server: &Server, resource: &str, owner: &Json) -> Vec<Arc<Json>> {
-    let (all, _) = server.store.list(resource, Some(namespace(owner)));
-    all.into_iter().filter(|o| is_owned_by(o, owner)).collect()
+    let all = server.store.owned_by(owner.text("metadata.uid")).into_iter();
+    let here = all.filter(|(key, o)| {
+        key.resource == resource && key.namespace == namespace(owner) && is_owned_by(o, owner)
+    });
+    here.map(|(_, object)| object).collect()
 }
 
 /// A short name for the contents of a value; the same for the same contents.

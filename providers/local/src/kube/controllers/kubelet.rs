@@ -140,7 +140,7 @@ impl Kubelet {
             );
             return Ok(None);
         }
-        server.system_update(KUBELET, "status", key, |p| run(p))?;
+        server.system_update(KUBELET, "status", key, run)?;
         for container in containers() {
             let (title, image) = (container.text("name"), container.text("image"));
             event(

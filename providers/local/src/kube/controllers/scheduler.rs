@@ -101,7 +101,7 @@ fn choose(server: &Server, pod: &Json) -> Result<Placement, String> {
     for node in &nodes {
         let there: Vec<&Arc<Json>> =
             pods.iter().filter(|p| p.text("spec.nodeName") == name(node) && is_active(p)).collect();
-        let why = refusal(node, pod, &there).or_else(|| spread(server, pod, node, &nodes, &pods));
+        let why = refusal(node, pod, &there).or_else(|| spread(pod, node, &nodes, &pods));
         match why {
             Some(why) => match reasons.iter_mut().find(|(r, _)| *r == why) {
                 Some((_, count)) => *count += 1,
@@ -262,7 +262,7 @@ fn anti_affinity(pod: &Json, there: &[&Arc<Json>]) -> Option<String> {
         let selector = LabelSelector::of(term.at("labelSelector"));
         let clash =
             |p: &&Arc<Json>| namespace(p) == namespace(pod) && selector.matches(p.at("metadata.labels"));
-        if there.iter().any(|p| clash(p)) {
+        if there.iter().any(clash) {
             return Some("node(s) didn't match pod anti-affinity rules".into());
         }
     }
@@ -270,13 +270,7 @@ fn anti_affinity(pod: &Json, there: &[&Arc<Json>]) -> Option<String> {
 }
 
 /// Hard topology spread: the node's domain must not get further ahead than allowed.
-fn spread(
-    _server: &Server,
-    pod: &Json,
-    node: &Json,
-    nodes: &[&Arc<Json>],
-    pods: &[Arc<Json>],
-) -> Option<String> {
+fn spread(pod: &Json, node: &Json, nodes: &[&Arc<Json>], pods: &[Arc<Json>]) -> Option<String> {
     for constraint in pod.list("spec.topologySpreadConstraints") {
         if constraint.text("whenUnsatisfiable") != "DoNotSchedule" {
             continue;

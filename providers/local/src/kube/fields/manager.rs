@@ -138,7 +138,7 @@ fn strip(set: &Fields, ignored: &Fields) -> Fields {
 }
 
 /// Takes changed fields away from the others; without force, what they lose is a conflict.
-fn hand_over(entries: &mut Vec<Entry>, change: &Comparison, me: Option<usize>, force: bool) -> Vec<Conflict> {
+fn hand_over(entries: &mut [Entry], change: &Comparison, me: Option<usize>, force: bool) -> Vec<Conflict> {
     let changed = change.modified.union(&change.added);
     let mut conflicts = Vec::new();
     for (index, entry) in entries.iter_mut().enumerate() {

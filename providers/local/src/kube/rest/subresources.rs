@@ -190,10 +190,10 @@ fn evict(server: &Server, ask: &Ask, resource: &Resource, pod: &Json) -> Result<
                 "TooManyRequests",
                 "Cannot evict pod as it would violate the pod's disruption budget.",
             );
-            status.details = json!({"causes": [{"reason": "DisruptionBudget", "message": format!(
+            status.details = Box::new(json!({"causes": [{"reason": "DisruptionBudget", "message": format!(
                 "The disruption budget {} needs {} healthy pods and has {} currently",
                 name(budget), budget.int("status.desiredHealthy").unwrap_or(0),
-                budget.int("status.currentHealthy").unwrap_or(0))}]});
+                budget.int("status.currentHealthy").unwrap_or(0))}]}));
             return Err(status);
         }
     }

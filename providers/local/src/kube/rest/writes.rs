@@ -242,7 +242,7 @@ pub(crate) fn change(
             }
             let mut status =
                 Status::new(422, "Invalid", "the server rejected our request due to an error in our request");
-            status.details = json!({});
+            status.details = Box::new(json!({}));
             tracing::debug!(%why, name = %target.name, "patch does not apply");
             status
         }),

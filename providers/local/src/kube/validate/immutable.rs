@@ -53,7 +53,7 @@ const STATEFUL_MUTABLE: &[&str] = &[
 ];
 
 /// What a change must not touch.
-pub(super) fn changed(_server: &Server, resource: &Resource, live: &Json, new: &Json) -> Vec<Cause> {
+pub(super) fn changed(resource: &Resource, live: &Json, new: &Json) -> Vec<Cause> {
     let storage = resource.storage.as_str();
     let mut causes = Vec::new();
     for (_, path, sentence) in TABLE.iter().filter(|(s, ..)| *s == storage) {

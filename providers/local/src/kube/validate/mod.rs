@@ -9,7 +9,6 @@ pub(crate) use immutable::forbid;
 
 use super::json::{Json, Look, json, name};
 use super::kinds::Resource;
-use super::server::Server;
 use super::status::Cause;
 
 /// What must hold for an object however it came about.
@@ -20,7 +19,7 @@ pub(crate) fn object(resource: &Resource, object: &Json) -> Vec<Cause> {
         return causes;
     }
     causes.extend(match (resource.group.as_str(), resource.kind.as_str()) {
-        ("", "Pod") => pods::spec(object.at("spec"), "spec", object.at("metadata.annotations")),
+        ("", "Pod") => pods::spec(object.at("spec"), "spec"),
         ("", "Service") => service(object),
         ("", "ConfigMap") => data(object, &["data", "binaryData"]),
         ("", "Secret") => secret(object),
@@ -41,19 +40,16 @@ pub(crate) fn object(resource: &Resource, object: &Json) -> Vec<Cause> {
 }
 
 /// What must hold only when an object is created.
-pub(crate) fn create(_server: &Server, resource: &Resource, object: &Json) -> Vec<Cause> {
+pub(crate) fn create(object: &Json) -> Vec<Cause> {
     if name(object).is_empty() {
         return vec![Cause::required("metadata.name", "name or generateName is required")];
-    }
-    if resource.storage == "namespaces" && name(object).len() > 63 {
-        return Vec::new();
     }
     Vec::new()
 }
 
 /// What must not change.
-pub(crate) fn update(server: &Server, resource: &Resource, live: &Json, new: &Json) -> Vec<Cause> {
-    immutable::changed(server, resource, live, new)
+pub(crate) fn update(resource: &Resource, live: &Json, new: &Json) -> Vec<Cause> {
+    immutable::changed(resource, live, new)
 }
 
 /// What is allowed but worth a word.

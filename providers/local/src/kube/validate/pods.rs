@@ -6,7 +6,7 @@ use super::super::status::Cause;
 use super::names;
 
 /// What is wrong with a pod's specification at a path.
-pub(super) fn spec(spec: &Json, path: &str, _annotations: &Json) -> Vec<Cause> {
+pub(super) fn spec(spec: &Json, path: &str) -> Vec<Cause> {
     let mut causes = Vec::new();
     let containers = spec.list("containers");
     if containers.is_empty() {
@@ -119,10 +119,10 @@ fn container(container: &Json, at: &str, volumes: &[&str], causes: &mut Vec<Caus
             causes.push(Cause::invalid(format!("{at}.resources.requests"), request, &why));
         }
     }
-    probes(container, at, &port_names, causes);
+    probes(container, at, causes);
 }
 
-fn probes(container: &Json, at: &str, _ports: &[&str], causes: &mut Vec<Cause>) {
+fn probes(container: &Json, at: &str, causes: &mut Vec<Cause>) {
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
         let Some(probe) = container.get(name).filter(|p| p.is_object()) else { continue };
         let handlers = ["httpGet", "tcpSocket", "exec", "grpc"].iter().filter(|h| probe.has(h)).count();

@@ -15,7 +15,7 @@ pub(super) fn workload(resource: &Resource, object: &Json) -> Vec<Cause> {
         _ => (object.at("spec.template"), "spec.template"),
     };
     let spec = template.at("spec");
-    let mut inner = pods::spec(spec, &format!("{at}.spec"), template.at("metadata.annotations"));
+    let mut inner = pods::spec(spec, &format!("{at}.spec"));
     let job = matches!(resource.kind.as_str(), "Job" | "CronJob");
     inner.retain(|c| !c.field.ends_with(".restartPolicy"));
     if resource.kind == "StatefulSet" {

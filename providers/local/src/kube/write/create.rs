@@ -74,7 +74,7 @@ impl Server {
         super::tidy(resource, &mut object);
         let mut causes = validate::object(resource, &object);
         if !options.trusted || causes.iter().any(|c| c.field == "metadata.name") {
-            causes.extend(validate::create(self, resource, &object));
+            causes.extend(validate::create(&object));
             if !causes.is_empty() {
                 return Err(Status::invalid(&resource.group, &resource.kind, name(&object), causes));
             }

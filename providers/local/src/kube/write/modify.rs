@@ -97,7 +97,7 @@ impl Server {
         }
         let mut causes = validate::object(resource, &new);
         if !options.trusted {
-            causes.extend(validate::update(self, resource, live, &new));
+            causes.extend(validate::update(resource, live, &new));
             if !causes.is_empty() {
                 return Err(Status::invalid(&resource.group, &resource.kind, name(live), causes));
             }
