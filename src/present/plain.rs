@@ -108,7 +108,7 @@ fn begin_text(tally: &Tally) -> String {
     let estimate = if tally.estimate.is_zero() {
         String::new()
     } else {
-        format!(", about {} by earlier runs", duration(tally.estimate))
+        format!(", about {} expected", duration(tally.estimate))
     };
     let revision = tally.revision.map(|number| format!(", revision {number}")).unwrap_or_default();
     format!("{} {}{revision}: {}{estimate}", tally.command, tally.stack, count(total, "step"))

@@ -12,11 +12,11 @@ const GAP_Y: f64 = 28.0;
 const TOP: f64 = 64.0;
 const MARGIN: f64 = 24.0;
 /// About the width of one letter at the size of the resources' lines.
-const LETTER: f64 = 6.3;
+const LETTER: f64 = 6.9;
 /// A box with more resources than this gets a second column of them.
 const TALL: usize = 28;
 /// Names are cut at this many letters.
-pub(super) const NAME: usize = 44;
+pub(super) const NAME: usize = 52;
 
 /// A phase.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(super) struct Group<'a> {
     pub height: f64,
     /// The width of one column of resources.
     pub column: f64,
+    /// Where the space to the right of every phase in its column begins.
+    pub clear: f64,
 }
 
 /// Everything in its place.
@@ -67,11 +69,11 @@ pub(super) fn layout(drawing: &Drawing) -> Layout<'_> {
             let rows = nodes.len().div_ceil(columns);
             let width = columns as f64 * column + 2.0 * PAD;
             let height = HEAD + rows as f64 * LINE + PAD;
-            Group { name, nodes, x: 0.0, y: 0.0, width, height, column }
+            Group { name, nodes, x: 0.0, y: 0.0, width, height, column, clear: 0.0 }
         })
         .collect();
     let (ranks, flows) = ranks(drawing, &groups);
-    let (width, height) = place(&mut groups, &ranks);
+    let (width, height) = place(&mut groups, &ranks, &flows);
     let mut places = HashMap::new();
     for group in &groups {
         let columns = group.nodes.len().div_ceil(TALL).max(1);
@@ -129,7 +131,7 @@ fn ranks(drawing: &Drawing, groups: &[Group<'_>]) -> (Vec<usize>, Vec<(usize, us
     (ranks, flows)
 }
 
-fn place(groups: &mut [Group<'_>], ranks: &[usize]) -> (f64, f64) {
+fn place(groups: &mut [Group<'_>], ranks: &[usize], flows: &[(usize, usize, usize)]) -> (f64, f64) {
     let columns = ranks.iter().max().map_or(0, |last| last + 1);
     let heights: Vec<f64> = (0..columns)
         .map(|rank| {
@@ -140,15 +142,25 @@ fn place(groups: &mut [Group<'_>], ranks: &[usize]) -> (f64, f64) {
     let tallest = heights.iter().copied().fold(0.0, f64::max);
     let mut x = MARGIN;
     for (rank, height) in heights.iter().enumerate() {
+        let mut members: Vec<usize> = (0..groups.len()).filter(|at| ranks[*at] == rank).collect();
+        // Beside what they need, so that fewer edges cross.
+        members.sort_by(|a, b| beside(groups, flows, *a).total_cmp(&beside(groups, flows, *b)));
+        let widest = members.iter().map(|at| groups[*at].width).fold(0.0, f64::max);
         let mut y = TOP + (tallest - height) / 2.0;
-        let mut widest: f64 = 0.0;
-        for (group, _) in groups.iter_mut().zip(ranks).filter(|(_, at)| **at == rank) {
-            (group.x, group.y) = (x, y);
+        for at in members {
+            let group = &mut groups[at];
+            (group.x, group.y, group.clear) = (x, y, x + widest);
             y += group.height + GAP_Y;
-            widest = widest.max(group.width);
         }
         x += widest + GAP_X;
     }
     let width = if columns == 0 { 2.0 * MARGIN } else { x - GAP_X + MARGIN };
     (width.max(480.0), TOP + tallest + MARGIN)
+}
+
+/// The middle of what a phase needs; all of that stands in columns already placed.
+fn beside(groups: &[Group<'_>], flows: &[(usize, usize, usize)], at: usize) -> f64 {
+    let needed = flows.iter().filter(|(_, after, _)| *after == at).map(|(before, _, _)| &groups[*before]);
+    let middles: Vec<f64> = needed.map(|group| group.y + group.height / 2.0).collect();
+    if middles.is_empty() { 0.0 } else { middles.iter().sum::<f64>() / middles.len() as f64 }
 }

@@ -40,7 +40,7 @@ const STYLE: &str = "<style>\n\
     .box { fill: #f6f8fa; stroke: #d1d9e0; }\n\
     .phase { font-size: 13px; font-weight: 600; }\n\
     .flow { fill: none; stroke: #8c959f; stroke-opacity: 0.6; }\n\
-    .critical { fill: none; stroke: #d1242f; stroke-width: 1.6; }\n\
+    .critical { fill: none; stroke: #d1242f; stroke-width: 1.6; stroke-opacity: 0.75; }\n\
     .mark { font-weight: 600; fill: #d1242f; }\n\
     </style>\n\
     <defs><marker id=\"end\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
@@ -110,13 +110,13 @@ fn phase(text: &mut String, drawing: &Drawing, group: &Group<'_>, layout: &Layou
 
 /// A curve from one phase to another, as strong as the edges it stands for are many.
 fn flow(text: &mut String, from: &Group<'_>, to: &Group<'_>, number: usize) {
-    let (x1, y1) = (from.x + from.width, from.y + from.height / 2.0);
+    let (x0, x1, y1) = (from.x + from.width, from.clear, from.y + from.height / 2.0);
     let (x2, y2) = (to.x - 2.0, to.y + to.height / 2.0);
     let bend = ((x2 - x1) / 2.0).max(40.0);
     let strength = 1.0 + (number as f64).ln_1p().min(5.0) * 0.6;
     text.push_str(&format!(
         "<path class=\"flow\" stroke-width=\"{strength:.1}\" marker-end=\"url(#end)\" \
-         d=\"M{x1:.1} {y1:.1}C{:.1} {y1:.1} {:.1} {y2:.1} {x2:.1} {y2:.1}\">\
+         d=\"M{x0:.1} {y1:.1}H{x1:.1}C{:.1} {y1:.1} {:.1} {y2:.1} {x2:.1} {y2:.1}\">\
          <title>{} → {}: {}</title></path>\n",
         x1 + bend,
         x2 - bend,

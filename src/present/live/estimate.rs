@@ -17,7 +17,11 @@ pub(super) fn remaining(estimate: Duration, elapsed: Duration, progress: f64) ->
         }
         pace
     } else {
-        estimate.as_secs_f64() * (1.0 - progress) + pace * progress
+        // Steps differ in length, and the long ones end last: a pace counted in steps is believed late, or as far
+        // as the estimate is used up.
+        let used_up = (elapsed / estimate.as_secs_f64()).min(1.0);
+        let weight = (progress * progress).max(progress * used_up);
+        estimate.as_secs_f64() * (1.0 - weight) + pace * weight
     };
     let left = total - elapsed;
     (left > 0.0).then(|| Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX))

@@ -201,7 +201,7 @@ fn hundreds_of_steps_in_a_usual_window() {
       … 9 more
     · logs, traces, dashboards  93 steps to come
     ⠋ apply prod #7  ━━━━━━━━━━━─────────────────────────────  70/250, 24 running
-      1m 15s, about 3m 40s left
+      1m 15s, about 3m 50s left
     ");
 }
 
@@ -223,7 +223,7 @@ fn hundreds_of_steps_in_a_small_window() {
       … 18 more
     · logs, traces, dashboards  93 steps to come
     ⠋ apply prod #7  ━━━━━━─────────────────  70/250, 24 running
-      1m 15s, about 3m 40s left
+      1m 15s, about 3m 50s left
     ");
 }
 

@@ -51,7 +51,7 @@ fn plain_lines_tell_a_run_with_failures() {
     recovered: the create of k8s:v1/PersistentVolumeClaim::logs/wal that was interrupted: it had not happened
     reading 210 resources
     read 210 resources in 840ms, 1 gone
-    apply prod, revision 12: 5 steps, about 1m 30s by earlier runs
+    apply prod, revision 12: 5 steps, about 1m 30s expected
       creating aws:s3/Bucket::loki-chunks
       creating k8s:v1/Namespace::logs
       created k8s:v1/Namespace::logs in 1.0s
