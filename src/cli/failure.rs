@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::stack_args::error_style;
-use crate::engine::RunError;
+use crate::engine::{PlanError, RunError};
 use crate::present::{self, diagnostics};
 
 /// The exit codes of every command.
@@ -57,6 +57,15 @@ impl Diagnostic {
     /// A text that says it all.
     pub fn rendered(text: impl Into<String>) -> Self {
         Self::Rendered(text.into())
+    }
+
+    /// Why a resource cannot be planned.
+    pub fn plan(error: &PlanError) -> Self {
+        let diagnostic = Self::error(error.to_string());
+        match error.help() {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        }
     }
 
     /// Says what to do.
@@ -157,16 +166,7 @@ impl From<RunError> for Failure {
                 other => vec![Diagnostic::error(other.to_string())],
             },
             RunError::Graph(errors) => errors.iter().map(|error| Diagnostic::error(error.to_string())).collect(),
-            RunError::Plan(errors) => errors
-                .iter()
-                .map(|error| {
-                    let diagnostic = Diagnostic::error(error.to_string());
-                    match error.help() {
-                        Some(help) => diagnostic.help(help),
-                        None => diagnostic,
-                    }
-                })
-                .collect(),
+            RunError::Plan(errors) => errors.iter().map(Diagnostic::plan).collect(),
             RunError::Refresh(errors) => refresh(&errors),
             RunError::PlanMoved(why) => vec![
                 Diagnostic::error(format!("the plan is out of date: {why}"))

@@ -1,22 +1,22 @@
 //! What every command on a stack opens: the stack file, its log, the providers it needs.
 
-use std::path::{Path, PathBuf};
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use plinth_kubernetes::{Kubernetes, KubeconfigConnector};
 use plinth_local::{LocalCloud, Options as PlaceOptions, Place};
-use plinth_provider::{Providers, Resource, builtin::Builtin};
+use plinth_provider::{Path, Providers, Resource, Urn, builtin::Builtin};
 use plinth_stacks::file::{self, Loaded};
-use plinth_stacks::model::Cloud;
+use plinth_stacks::model::{Cloud, Encryption};
 use plinth_stacks::program::{Target as ProgramTarget, program};
 use plinth_state::{Keys, Log, State};
 use sha2::{Digest, Sha256};
 
 use super::embedded::Embedded;
-use super::failure::Failure;
+use super::failure::{Diagnostic, Failure};
 use super::interrupt;
 use super::stack_args::{PlaceArgs, StackArgs};
-use crate::engine::{Engine, Events, Refresh, RunError, Settings, Target};
+use crate::engine::{Engine, Events, PlanError, Refresh, RunError, Settings, Target};
 
 /// How old a recorded fact may be before a plan reads it again, unless the stack file says otherwise.
 const DEFAULT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
@@ -65,15 +65,22 @@ impl Home {
     }
 
     /// What opens the secrets in state.
-    pub fn keys(&self, args: &PlaceArgs) -> Keys {
-        match &args.passphrase {
-            Some(passphrase) => Keys::Passphrase(passphrase.clone()),
-            None => Keys::Identity(self.identity.clone()),
+    ///
+    /// # Errors
+    /// When the stack file wants a passphrase and none was given.
+    pub fn keys(&self, args: &PlaceArgs, encryption: Encryption) -> Result<Keys, Failure> {
+        match (&args.passphrase, encryption) {
+            (Some(passphrase), Encryption::Auto | Encryption::Passphrase) => {
+                Ok(Keys::Passphrase(passphrase.clone()))
+            }
+            (None, Encryption::Passphrase) => Err(Failure::new("this stack's secrets are protected by a passphrase")
+                .help("give it in the environment variable PLINTH_PASSPHRASE")),
+            _ => Ok(Keys::Identity(self.identity.clone())),
         }
     }
 }
 
-fn file_url(path: &Path) -> String {
+fn file_url(path: &FilePath) -> String {
     let mut url = String::from("file://");
     for byte in path.to_string_lossy().bytes() {
         match byte {
@@ -122,7 +129,7 @@ impl Session {
         let loaded = load(&file, &args.stack)?;
         let name = loaded.stack.name.to_string();
         let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
-        let keys = home.keys(&args.place);
+        let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
         let backend = plinth_state::open_backend(&home.url)?;
         let (log, state) = Log::open(backend, &name, keys).await?;
         let own_tree = loaded.tree.clone();
@@ -183,6 +190,9 @@ impl Session {
     /// # Errors
     /// When its program refuses it.
     pub fn resources(&self) -> Result<Vec<Resource>, Failure> {
+        if !self.rehearse && !self.loaded.missing.is_empty() {
+            return Err(self.loaded.missing.clone().into());
+        }
         let target = ProgramTarget { rehearse: self.rehearse, offline: false };
         Ok(program(&self.loaded.stack, &target)?)
     }
@@ -246,7 +256,28 @@ impl Session {
 
     /// An engine's error as a failure. Errors of resources that the stack file itself lists are shown at their place.
     pub fn located(&self, error: RunError) -> Failure {
-        Failure::from(error)
+        let RunError::Plan(errors) = &error else { return Failure::from(error) };
+        let diagnostics = errors.iter().map(|error| {
+            let entry = self.entry_of(error.urn());
+            let Some(entry) = entry else { return Diagnostic::plan(error) };
+            let path = match error {
+                PlanError::Invalid { path: Some(path), .. } => entry.key("inputs").join(path),
+                _ => entry,
+            };
+            let mut placed = self.loaded.locations.diagnostic(&path, error.to_string());
+            if let Some(help) = error.help() {
+                placed = placed.help(help);
+            }
+            Diagnostic::rendered(placed.to_string())
+        });
+        Failure::many(diagnostics.collect())
+    }
+
+    /// Where the stack file lists a resource.
+    fn entry_of(&self, urn: &Urn) -> Option<Path> {
+        let entries = &self.loaded.stack.resources;
+        let at = entries.iter().position(|entry| entry.kind == urn.kind() && entry.name == urn.name())?;
+        Some(Path::parse("resources").index(at))
     }
 }
 
@@ -266,7 +297,7 @@ pub enum RefreshChoice {
 ///
 /// # Errors
 /// When it is missing or wrong.
-pub fn load(file: &Path, asked: &str) -> Result<Loaded, Failure> {
+pub fn load(file: &FilePath, asked: &str) -> Result<Loaded, Failure> {
     if !file.exists() {
         let failure = Failure::new(format!("there is no stack file {}", file.display()));
         return Err(match others(file) {
@@ -277,10 +308,10 @@ pub fn load(file: &Path, asked: &str) -> Result<Loaded, Failure> {
             others => failure.help(format!("`{asked}` was asked for; there are: {}", others.join(", "))),
         });
     }
-    Ok(file::load(file)?)
+    Ok(file::load_with(file, &|name| std::env::var(name).ok())?)
 }
 
-fn others(file: &Path) -> Vec<String> {
+fn others(file: &FilePath) -> Vec<String> {
     let Some(folder) = file.parent() else { return Vec::new() };
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let mut names: Vec<String> = entries

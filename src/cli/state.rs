@@ -108,8 +108,9 @@ async fn verify(args: &StackArgs) -> Result<Code, Failure> {
     let loaded = super::session::load(&file, &args.stack)?;
     let name = loaded.stack.name.to_string();
     let home = super::session::Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
+    let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
     let backend = plinth_state::open_backend(&home.url)?;
-    let report = plinth_state::verify(backend, &name, home.keys(&args.place)).await?;
+    let report = plinth_state::verify(backend, &name, keys).await?;
     let text = if args.output.json { present::state::verify_json(&report) } else { present::state::verify(&name, &report) };
     present::out(&text);
     Ok(if report.problems.is_empty() { Code::Done } else { Code::Error })

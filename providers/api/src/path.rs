@@ -67,6 +67,12 @@ impl Path {
         Self(segments)
     }
 
+    /// This path, and another one from there.
+    #[must_use]
+    pub fn join(&self, below: &Self) -> Self {
+        Self(self.0.iter().chain(&below.0).cloned().collect())
+    }
+
     /// The steps from the root.
     pub fn segments(&self) -> &[Segment] {
         &self.0

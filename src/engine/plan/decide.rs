@@ -15,7 +15,7 @@ use crate::engine::graph::Desired;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// A provider refused the inputs.
-    #[error("{urn}{}: {message}", path.as_ref().map(|path| format!(", {path}")).unwrap_or_default())]
+    #[error("{urn}: {message}")]
     Invalid {
         /// Whose.
         urn: Urn,
@@ -51,6 +51,13 @@ pub enum PlanError {
 }
 
 impl PlanError {
+    /// The resource that it is about.
+    pub fn urn(&self) -> &Urn {
+        match self {
+            Self::Invalid { urn, .. } | Self::NoSuchOutput { urn, .. } | Self::Protected { urn, .. } => urn,
+        }
+    }
+
     /// What to do about it, if there is more to say than the message does.
     pub fn help(&self) -> Option<String> {
         match self {

@@ -21,31 +21,14 @@ pub struct Settings {
 }
 
 /// What protects the stack's data key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Encryption {
-    /// A passphrase, given to the command line by the person or the pipeline that runs it.
-    Passphrase(PassphraseEncryption),
-    /// Recipients of the `age` format: who holds one of the identities can open the state.
-    Age(AgeEncryption),
-}
-
-impl Default for Encryption {
-    fn default() -> Self {
-        Self::Passphrase(PassphraseEncryption::default())
-    }
-}
-
-/// Encryption with a passphrase has nothing to set here.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct PassphraseEncryption {}
-
-/// Encryption to `age` recipients.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AgeEncryption {
-    /// The recipients (`age1…`).
-    #[schemars(length(min = 1))]
-    pub recipients: Vec<String>,
+    /// The passphrase that the person or the pipeline gives, if one is given; else an identity file beside the state.
+    #[default]
+    Auto,
+    /// A passphrase, in the environment variable `PLINTH_PASSPHRASE`; without one nothing runs.
+    Passphrase,
+    /// An identity file (in the `age` format) beside the state, made with the first secret.
+    IdentityFile,
 }

@@ -49,7 +49,7 @@ platform:
     receivers: [ { name: team, slack: [ { apiUrl: { value: \"https://x\" }, channel: \"#a\" } ] } ]
     route: { receiver: team, matchers: [ 'severity=\"critical\"' ], continue: true }
 catalogue: { loki: { version: 3.7.7 } }
-settings: { encryption: { age: { recipients: [ age1x ] } }, refreshMaxAge: 10m }
+settings: { encryption: passphrase, refreshMaxAge: 10m }
 resources:
   - { kind: \"k8s:v1/ConfigMap\", name: note, inputs: { data: { text: \"$${x} ${other.a[0].b}\", none: null } } }
   - { kind: \"plinth:Data\", name: other, timeouts: { create: 5m }, aliases: [ old ] }
