@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{ADMIN_DIRECTORY, AUTHORITY_DIRECTORY, DASHBOARDS, DATABASE_DIRECTORY, OIDC_DIRECTORY};
+use super::{ACCOUNT, ADMIN_DIRECTORY, AUTHORITY_DIRECTORY, DASHBOARDS, DATABASE_DIRECTORY, OIDC_DIRECTORY};
 use crate::components::database::{self, Authority};
 use crate::kit::parts::{self, ports};
 use crate::kit::{Build, CERT_FILE, KEY_FILE};
@@ -221,9 +221,6 @@ fn machines(b: &Build<'_>, ini: &mut Ini) {
         ],
     );
 }
-
-/// Where a pod finds its ServiceAccount.
-const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 fn open_id_connect(oidc: &Oidc, ini: &mut Ini) {
     let section = "auth.generic_oauth";

@@ -90,6 +90,7 @@ pub(crate) fn declare(b: &mut Build<'_>) {
                 .env("GF_PLUGINS_PREINSTALL_AUTO_UPDATE", "false")
                 .env_field("POD_IP", "status.podIP")
                 .port("https", ports::GRAFANA)
+                .mount("cluster", ACCOUNT, true)
                 // Liveness leaves the database out: its outage must not restart every replica. Migrations take time.
                 .probes(
                     Probes::new(Check::Https("https", "/api/health"), Check::Https("https", "/healthz"))
@@ -121,11 +122,10 @@ pub(crate) fn declare(b: &mut Build<'_>) {
         .scratch("logs", "/var/log/grafana")
         .tls()
         .headless()
-        // Reading the keys with which the cluster signs its ServiceAccounts' tokens needs a token.
-        .token()
         .sidecar(renewal(b))
         .more_config("renewal", RENEWAL, [("renew.sh", renewal_script(b))])
         .volume(token_volume())
+        .volume(cluster_volume())
         .metrics(ports::GRAFANA, "/metrics");
     for (key, value) in b.https_backend() {
         workload = workload.service_annotation(key, value);
@@ -197,9 +197,12 @@ fn renewal(b: &Build<'_>) -> Container {
         memory_request: crate::model::Quantity::mebibytes(16),
         memory_limit: crate::model::Quantity::mebibytes(32),
     };
-    Container::new("certificate-renewal", b.stack.catalogue.image(Image::Curl))
+    Container::new("certificate-watch", b.stack.catalogue.image(Image::Curl))
         .compute(&compute)
         .command(["sh", "/etc/grafana/renewal/renew.sh"])
+        .probes(Probes::same(Check::Exec(
+            ["sh", "-c", "test -n \"$(find /tmp/renewal -mmin -20)\""].map(str::to_owned).to_vec(),
+        )))
         .mount("config-renewal", RENEWAL, true)
         .mount("token", TOKEN, true)
 }
@@ -211,10 +214,12 @@ fn renewal_script(b: &Build<'_>) -> String {
         "#!/bin/sh
 # Has Grafana read its data sources' certificates again when they were renewed.
 trap 'exit 0' TERM INT
+touch /tmp/renewal
 seen=$(sha256sum < {CERT_FILE})
 while true; do
   sleep 600 &
   wait $!
+  touch /tmp/renewal
   now=$(sha256sum < {CERT_FILE})
   [ \"$now\" = \"$seen\" ] && continue
   if curl --fail --silent --show-error --max-time 30 --request POST \\
@@ -242,6 +247,44 @@ pub(crate) fn token_volume() -> core::Volume {
                 }),
                 ..Default::default()
             }]),
+        }),
+        ..Default::default()
+    }
+}
+
+/// Where Grafana finds what it needs to ask the cluster.
+const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// A token for the API server and its authority, for Grafana alone and not for the container beside it: reading the
+/// keys with which the cluster signs tokens needs one.
+fn cluster_volume() -> core::Volume {
+    core::Volume {
+        name: "cluster".to_owned(),
+        projected: Some(core::ProjectedVolumeSource {
+            default_mode: Some(0o440),
+            sources: Some(vec![
+                core::VolumeProjection {
+                    service_account_token: Some(core::ServiceAccountTokenProjection {
+                        audience: None,
+                        expiration_seconds: Some(3600),
+                        path: "token".to_owned(),
+                    }),
+                    ..Default::default()
+                },
+                core::VolumeProjection {
+                    config_map: Some(core::ConfigMapProjection {
+                        // Kubernetes puts it into every namespace.
+                        name: "kube-root-ca.crt".to_owned(),
+                        items: Some(vec![core::KeyToPath {
+                            key: "ca.crt".to_owned(),
+                            path: "ca.crt".to_owned(),
+                            mode: None,
+                        }]),
+                        optional: None,
+                    }),
+                    ..Default::default()
+                },
+            ]),
         }),
         ..Default::default()
     }

@@ -158,3 +158,20 @@ fn an_external_database_is_reached_as_the_stack_says() {
     expect(&rendered, "database", "ca_cert_path", "/etc/grafana/database-ca/ca.crt");
     assert!(!rendered.everything_but_secrets().contains("db-hush"));
 }
+
+#[test]
+fn tokens_are_only_where_they_are_needed() {
+    let rendered = highly_available();
+    let deployment = rendered.object("Deployment", "grafana");
+    assert_eq!(deployment.at("spec.template.spec.automountServiceAccountToken"), json!(false));
+    let containers = rendered.containers("Deployment", "grafana");
+    let mounts: Vec<_> = containers.iter().map(|container| container["volumeMounts"].to_string()).collect();
+    assert!(
+        mounts[0].contains("kubernetes.io/serviceaccount")
+            && !mounts[1].contains("kubernetes.io/serviceaccount")
+    );
+    assert!(mounts[1].contains("/var/run/secrets/plinth/grafana"));
+    // The job that asks Grafana to read certificates again is known by the same audience.
+    expect(&rendered, "auth.jwt", "expect_claims", "`{\"aud\": [\"grafana\"]}`");
+    assert!(deployment.to_string().contains("\"audience\":\"grafana\""));
+}
