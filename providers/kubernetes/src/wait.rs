@@ -18,8 +18,9 @@ use crate::tree;
 
 /// Load balancers drop idle streams after four minutes; the server ends ours before.
 const WATCH: u32 = 180;
-/// How often the object is read beside the watch.
+/// How often the object is read beside the watch, and when first: most are ready before.
 const POLL: Duration = Duration::from_secs(3);
+const FIRST_POLL: Duration = Duration::from_millis(1500);
 /// How long a container may be stuck before waiting is given up, and how often it must be seen.
 const GRACE: Duration = Duration::from_secs(20);
 const SIGHTS: u32 = 3;
@@ -71,7 +72,11 @@ impl Waiter<'_> {
         let mut stuck = Stuck::default();
         let mut last = String::new();
         let mut detail: Option<String> = None;
-        let mut next_read = Instant::now() + Duration::from_millis(500);
+        if matches!(assess(self.gvk, &object), State::Waiting(_)) && self.is_for_first_consumer(&object).await
+        {
+            return Ok(object);
+        }
+        let mut next_read = Instant::now() + FIRST_POLL;
         // A watch that ended is opened again with the next read, not at once: it may end at once again.
         let mut next_watch = Instant::now();
         loop {
@@ -295,9 +300,13 @@ impl Waiter<'_> {
                 escaped(container)
             );
             let reply = self.cluster.send(self.context, Method::GET, &path, None).await.ok()?;
-            if let Ok(Json::String(text)) = reply.success()
-                && !text.trim().is_empty()
-            {
+            let text = match reply.success() {
+                Ok(Json::String(text)) => text,
+                // A single line of JSON.
+                Ok(line) => line.to_string(),
+                Err(_) => continue,
+            };
+            if !text.trim().is_empty() {
                 let lines: Vec<&str> = text.lines().rev().take(LOG_LINES as usize).collect();
                 return Some(lines.into_iter().rev().collect::<Vec<_>>().join(" | "));
             }

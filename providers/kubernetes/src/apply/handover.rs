@@ -6,7 +6,8 @@ use plinth_provider::{Path, Result};
 use serde_json::{Map, Value as Json, json};
 
 use super::{APPLY, Writer, operation, pointer, uid};
-use crate::drift::fields::{self, Step};
+use crate::cluster::Conflict;
+use crate::drift::fields::{self, Owners, Step};
 use crate::owner::MANAGER;
 use crate::read::Target;
 use crate::tree;
@@ -21,6 +22,15 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Whether a manager is one of our own names.
 pub(super) fn is_ours(manager: &str) -> bool {
     manager == MANAGER || manager == KEEPER
+}
+
+/// Whether the dispute is only about the replicas that an autoscaler decides.
+pub(super) fn is_scaled(live: &Json, conflicts: &[Conflict]) -> bool {
+    let steps = [Step::Field("spec".into()), Step::Field("replicas".into())];
+    conflicts.iter().all(|conflict| conflict.field == "spec.replicas")
+        && Owners::of(tree::at(live, "metadata.managedFields").unwrap_or(&Json::Null))
+            .last_writer(&steps)
+            .is_some_and(|owner| owner.is_autoscaler())
 }
 
 /// Makes ownership such that an apply does what the plan says.

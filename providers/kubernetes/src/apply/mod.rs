@@ -65,6 +65,14 @@ enum Precondition<'a> {
     Uid(&'a str),
 }
 
+/// How an apply treats what others own.
+#[derive(Debug, Clone, Copy, Default)]
+struct Manner {
+    force: bool,
+    /// An autoscaler decides; keeping ours would fight it.
+    without_replicas: bool,
+}
+
 /// One object being written.
 struct Writer<'a> {
     cluster: &'a Cluster,
@@ -128,7 +136,7 @@ impl<'a> Writer<'a> {
                 patience.kind_missing(self).await?;
                 continue;
             };
-            let status = match self.apply(&target, Precondition::Absent).await? {
+            let status = match self.apply(&target, Precondition::Absent, Manner::default()).await? {
                 Ok(object) => return Ok(Written { target, object }),
                 Err(status) => status,
             };
@@ -191,10 +199,10 @@ impl<'a> Writer<'a> {
         let mut patience = Patience::default();
         let mut live = handover::prepare(self, &target, live).await?;
         live = one_of::prepare(self, &target, live).await?;
-        let mut force = self.force;
+        let mut manner = Manner { force: self.force, without_replicas: false };
         for _ in 0..ATTEMPTS {
             let id = uid(&live).to_owned();
-            let status = match self.apply_forced(&target, Precondition::Uid(&id), force).await? {
+            let status = match self.apply(&target, Precondition::Uid(&id), manner).await? {
                 Ok(object) if is_terminating(&object) => {
                     delete::until_gone(self.cluster, self.context, &target, &id).await?;
                     return Box::pin(self.create()).await;
@@ -204,12 +212,18 @@ impl<'a> Writer<'a> {
             };
             let conflicts = status.conflicts();
             if !conflicts.is_empty() {
+                if !manner.without_replicas && handover::is_scaled(&live, &conflicts) {
+                    let id = target.id();
+                    self.context.reporter.warning(&format!("{id}: spec.replicas is left to its autoscaler"));
+                    manner.without_replicas = true;
+                    continue;
+                }
                 if !conflicts.iter().all(|conflict| handover::is_ours(&conflict.manager)) {
                     return Err(status.into_error(false));
                 }
                 live = handover::absorb(self, &target, live, &[MANAGER]).await?;
                 // What an earlier write of ours holds under its own name.
-                force = true;
+                manner.force = true;
             } else if status.is_immutable() && self.gvk.is("apps", "StatefulSet") {
                 // The record did not show it (an interrupted update), or this server allows less than others.
                 return self.recreate(&target, &id).await;
@@ -235,18 +249,20 @@ impl<'a> Writer<'a> {
         Target::of(self.cluster, self.context, &self.gvk, self.inputs).await
     }
 
-    async fn apply(&self, target: &Target, precondition: Precondition<'_>) -> Result<Result<Json, Status>> {
-        self.apply_forced(target, precondition, false).await
-    }
-
-    async fn apply_forced(
+    async fn apply(
         &self,
         target: &Target,
         precondition: Precondition<'_>,
-        force: bool,
+        manner: Manner,
     ) -> Result<Result<Json, Status>> {
         let mut body = manifest_exposed(self.urn, self.inputs);
         body["apiVersion"] = target.resource.api_version().into();
+        if manner.without_replicas
+            && let Some(spec) = body.get_mut("spec").and_then(Json::as_object_mut)
+        {
+            spec.shift_remove("replicas");
+        }
+        let force = manner.force;
         match precondition {
             // No object ever has this version, so the write is refused unless nothing is there.
             Precondition::Absent => body["metadata"]["resourceVersion"] = "1".into(),

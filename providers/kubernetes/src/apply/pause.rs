@@ -38,6 +38,10 @@ impl Patience {
         if custom && status.is_kind_missing() {
             return self.kind_missing(writer).await;
         }
+        if status.is_kind_missing() {
+            return Err(Error::invalid(format!("this cluster does not serve {}", writer.gvk))
+                .help("its Kubernetes version is too old for the kind, or has it switched off"));
+        }
         let settles = status.is_namespace_missing()
             || (custom && status.is_mistyped() && status.message.contains("not declared in schema"));
         if settles && self.since.elapsed() < SETTLE {

@@ -6,6 +6,6 @@ mod redact;
 mod request;
 
 pub(crate) use discovery::{Resource, Served, escaped};
-pub(crate) use error::Status;
+pub(crate) use error::{Conflict, Status};
 pub(crate) use redact::Redactor;
 pub(crate) use request::Cluster;

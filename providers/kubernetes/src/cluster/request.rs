@@ -103,7 +103,8 @@ impl Cluster {
         asked: &str,
         writes: bool,
     ) -> Result<Reply> {
-        let mut request = Request::builder().method(method).uri(path).header("accept", "application/json");
+        let mut request =
+            Request::builder().method(method).uri(path).header("accept", "application/json, */*");
         let body = match content {
             Some((kind, body)) => {
                 request = request.header("content-type", kind);

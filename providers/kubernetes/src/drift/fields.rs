@@ -27,6 +27,13 @@ pub(crate) struct Owner<'a> {
     ours: bool,
 }
 
+impl Owner<'_> {
+    /// Whether it scales by itself: it writes through the scale subresource and is no person's tool.
+    pub(crate) fn is_autoscaler(&self) -> bool {
+        self.subresource == Some("scale") && !self.manager.starts_with("kubectl")
+    }
+}
+
 /// Every manager of an object.
 #[derive(Debug)]
 pub(crate) struct Owners<'a>(Vec<Owner<'a>>);

@@ -79,9 +79,7 @@ fn was_rewritten(rewritten: Option<&Value>, difference: &Difference) -> bool {
 /// Replicas that an autoscaler wrote through the scale subresource are its business.
 fn is_scaled(owners: &Owners<'_>, difference: &Difference) -> bool {
     difference.path == Path::parse("spec.replicas")
-        && owners
-            .last_writer(&difference.steps)
-            .is_some_and(|owner| owner.subresource == Some("scale") && !owner.manager.starts_with("kubectl"))
+        && owners.last_writer(&difference.steps).is_some_and(|owner| owner.is_autoscaler())
 }
 
 fn attribute(owners: &Owners<'_>, difference: Difference) -> Drift {

@@ -153,17 +153,11 @@ fn insert(
         *map = Value::map();
     }
     match map {
-        Value::Map(map) => match map.get(key).and_then(Value::as_str) {
-            Some(given) if given != value => Err(Error::invalid(format!(
-                "{here}[\"{key}\"] is `{given}`, but this resource's is `{value}`"
-            ))
-            .at(here.key(key))
-            .help("leave it out; Plinth sets it")),
-            _ => {
-                map.insert(key.to_owned(), value.into());
-                Ok(())
-            }
-        },
+        // What is copied from another stack brings that one's marks along.
+        Value::Map(map) => {
+            map.insert(key.to_owned(), value.into());
+            Ok(())
+        }
         Value::Unknown | Value::Output(_) => Ok(()),
         _ => Err(Error::invalid(format!("{here} must be a map")).at(here)),
     }

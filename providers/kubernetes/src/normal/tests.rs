@@ -38,6 +38,9 @@ fn marks_and_namespace_are_filled() {
         config.at(&Path::parse("metadata.annotations[\"plinth.dev/urn\"]")).and_then(Value::as_str),
         Some("plinth:s::k8s:v1/ConfigMap::r")
     );
+    let copied =
+        checked("v1/ConfigMap", json!({"metadata": {"name": "c", "labels": {"plinth.dev/stack": "other"}}}));
+    assert_eq!(copied.at(&Path::parse("metadata.labels[\"plinth.dev/stack\"]")), Some(&"s".into()));
     let role = checked("rbac.authorization.k8s.io/v1/ClusterRole", json!({"metadata": {"name": "system:x"}}));
     assert_eq!(role.text_at("metadata.namespace"), None);
 }
@@ -152,12 +155,6 @@ fn refusals_say_where_and_what_to_do() {
         ("v1/ConfigMap", json!({"metadata": {"name": "a"}, "dta": {}}), "dta", "`data`"),
         ("v1/ConfigMap", json!({"metadata": {"name": "a"}, "data": {"k": true}}), "data.k", "quotes"),
         ("v1/ConfigMap", json!({"metadata": {"name": "a"}, "kind": "Secret"}), "kind", "leave"),
-        (
-            "v1/ConfigMap",
-            json!({"metadata": {"name": "a", "labels": {"plinth.dev/stack": "t"}}}),
-            "metadata.labels[\"plinth.dev/stack\"]",
-            "Plinth",
-        ),
         (
             "v1/Namespace",
             json!({"metadata": {"name": "a", "namespace": "b"}}),

@@ -279,3 +279,32 @@ async fn refusals_of_the_server_show_no_secrets() {
     assert!(error.message.contains("absent"), "{error}");
     assert!(!format!("{error:?}").contains("CANARY"));
 }
+
+#[tokio::test]
+async fn replicas_that_an_autoscaler_decides_are_left_to_it() {
+    let cluster = Cluster::start().await;
+    let deployment = |image: &str| {
+        json!({"metadata": {"name": "d"}, "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "d"}},
+            "template": {"metadata": {"labels": {"app": "d"}}, "spec": {"containers": [{"name": "c", "image": image}]}}}})
+    };
+    let recorded = cluster.create("apps/v1/Deployment", "d", &deployment("nginx:1")).await;
+    let path = "/apis/apps/v1/namespaces/default/deployments/d";
+    let scale = json!({"spec": {"replicas": 4}});
+    cluster.raw("PATCH", &format!("{path}/scale?fieldManager=kube-controller-manager"), MERGE, &scale).await;
+    let live = cluster.read(&recorded).await.unwrap();
+    assert_eq!(cluster.provider.drift(&recorded, &live), []);
+    let updated = cluster.update(&recorded, &deployment("nginx:2")).await;
+    let now = cluster.get(path).await;
+    assert_eq!(
+        (&now["spec"]["replicas"], &now["spec"]["template"]["spec"]["containers"][0]["image"]),
+        (&json!(4), &json!("nginx:2"))
+    );
+    let live = cluster.read(&updated).await.unwrap();
+    assert_eq!(cluster.provider.drift(&updated, &live), []);
+    // A person who scales is another matter.
+    cluster
+        .raw("PATCH", &format!("{path}/scale?fieldManager=kubectl"), MERGE, &json!({"spec": {"replicas": 6}}))
+        .await;
+    let error = cluster.try_update(&updated, &deployment("nginx:3")).await.unwrap_err();
+    assert!(error.message.contains("spec.replicas is owned by kubectl"), "{error}");
+}
