@@ -106,8 +106,9 @@ fn is_quiet(phase: &Phase) -> bool {
     phase.over() && phase.failed + phase.skipped == 0
 }
 
+/// Nothing of it runs now, though something is left to do.
 fn is_waiting(phase: &Phase) -> bool {
-    phase.begun.is_none() && !phase.over()
+    phase.running == 0 && phase.failed == 0 && !phase.over()
 }
 
 fn tree(
@@ -172,7 +173,9 @@ fn merged(
     if phases.is_empty() {
         return;
     }
-    let steps: u64 = phases.iter().map(|phase| phase.total).sum();
+    // Of finished phases all steps count, of others those that are left.
+    let left = |phase: &&Phase| if phase.over() { phase.total } else { phase.total - phase.done };
+    let steps: u64 = phases.iter().map(left).sum();
     let tail = format!("  {}{note}", count(steps, "step"));
     let names: Vec<String> = phases.iter().map(|phase| clean(&phase.name)).collect();
     let names = cut(&names.join(", "), columns.saturating_sub(width(&tail) + 2));
@@ -194,7 +197,7 @@ fn header(phase: &Phase, now: Instant, spinner: &str, names: usize, style: &Styl
         style.paint(Role::Faint, "·")
     };
     let name = pad(&cut(&clean(&phase.name), names), names);
-    let name = if is_waiting(phase) { style.paint(Role::Faint, &name) } else { name };
+    let name = if phase.begun.is_none() && !phase.over() { style.paint(Role::Faint, &name) } else { name };
     let progress = format!("{}/{}", phase.done, phase.total);
     let mut line = format!("{mark} {name}  {progress:>7}");
     if let Some(elapsed) = phase.elapsed(now) {

@@ -180,7 +180,6 @@ fn hundreds_of_steps_in_a_usual_window() {
     screen.play(&large());
     assert_snapshot!(screen.draw(75), @r"
     ✓ cloud, cluster  63 steps
-    · storage        7/31      44s
     ⠋ identity       0/31      23s
       ⠋ + StatefulSet space/workload-120     23s  1/3 ready: 0/12 nodes are availab…
       ⠋ + StatefulSet space/workload-121     23s  1/3 ready: 0/12 nodes are availab…
@@ -198,8 +197,9 @@ fn hundreds_of_steps_in_a_usual_window() {
       ⠋ + StatefulSet space/workload-132     22s  1/3 ready: 0/12 nodes are availab…
       ⠋ + StatefulSet space/workload-133     22s  1/3 ready: 0/12 nodes are availab…
       ⠋ + StatefulSet space/workload-134     22s  1/3 ready: 0/12 nodes are availab…
-      … 9 more
-    · logs, traces, dashboards  93 steps to come
+      ⠋ + StatefulSet space/workload-135     22s  1/3 ready: 0/12 nodes are availab…
+      … 8 more
+    · storage, logs, traces, dashboards  117 steps to come
     ⠋ apply prod #7  ━━━━━━━━━━━─────────────────────────────  70/250, 24 running
       1m 15s, about 3m 50s left
     ");
@@ -211,7 +211,6 @@ fn hundreds_of_steps_in_a_small_window() {
     screen.play(&large());
     assert_snapshot!(screen.draw(75), @r"
     ✓ cloud, cluster  63 steps
-    · storage        7/31      44s
     ⠋ identity       0/31      23s
       ⠋ + StatefulSet space/workl…     23s  1/3 ready: 0/12 nod…
       ⠋ + StatefulSet space/workl…     23s  1/3 ready: 0/12 nod…
@@ -220,8 +219,9 @@ fn hundreds_of_steps_in_a_small_window() {
       ⠋ + StatefulSet space/workl…     23s  1/3 ready: 0/12 nod…
     ⠋ metrics        0/32      23s
       ⠋ + StatefulSet space/workl…     23s  1/3 ready: 0/12 nod…
-      … 18 more
-    · logs, traces, dashboards  93 steps to come
+      ⠋ + StatefulSet space/workl…     23s  1/3 ready: 0/12 nod…
+      … 17 more
+    · storage, logs, traces, dashboards  117 steps to come
     ⠋ apply prod #7  ━━━━━━─────────────────  70/250, 24 running
       1m 15s, about 3m 50s left
     ");
