@@ -68,8 +68,10 @@ impl NodeSpec {
                 value => json!({"key": t.key, "value": value, "effect": t.effect}),
             })
             .collect();
+        // The stand-in stands in for as many machines as it takes.
+        let pods = if self.name == VIRTUAL { "20000" } else { "110" };
         let resources =
-            json!({"cpu": self.cpu, "memory": self.memory, "pods": "110", "ephemeral-storage": "100Gi"});
+            json!({"cpu": self.cpu, "memory": self.memory, "pods": pods, "ephemeral-storage": "100Gi"});
         let ready = |kind: &str, status: &str, reason: &str, message: &str| {
             json!({"type": kind, "status": status, "reason": reason, "message": message,
                 "lastHeartbeatTime": now(), "lastTransitionTime": now()})
@@ -116,8 +118,8 @@ impl Server {
             return self.put_node(&NodeSpec {
                 name: VIRTUAL.into(),
                 zone: "local-a".into(),
-                cpu: "512".into(),
-                memory: "2Ti".into(),
+                cpu: "10k".into(),
+                memory: "40Ti".into(),
                 ..NodeSpec::default()
             });
         }

@@ -41,6 +41,8 @@ pub(crate) struct Reply {
     pub content_type: Option<&'static str>,
     /// Text instead of JSON.
     pub text: Option<String>,
+    /// Bytes instead of JSON.
+    pub bytes: Option<Vec<u8>>,
     /// A validator for caches.
     pub etag: Option<String>,
 }
@@ -48,7 +50,15 @@ pub(crate) struct Reply {
 impl Reply {
     /// 200 with a document.
     pub fn ok(body: Json) -> Self {
-        Self { code: 200, body, warnings: Vec::new(), content_type: None, text: None, etag: None }
+        Self {
+            code: 200,
+            body,
+            warnings: Vec::new(),
+            content_type: None,
+            text: None,
+            bytes: None,
+            etag: None,
+        }
     }
     /// Any code with a document.
     pub fn with(code: u16, body: Json, warnings: Vec<String>) -> Self {
@@ -60,11 +70,13 @@ impl Reply {
     }
 
     fn into_response(self) -> Response<Body> {
-        let (body, kind) = match self.text {
-            Some(text) => (text, self.content_type.unwrap_or("text/plain; charset=utf-8")),
-            None => (self.body.to_string(), self.content_type.unwrap_or("application/json")),
+        let kind = self.content_type;
+        let (body, kind) = match (self.bytes, self.text) {
+            (Some(bytes), _) => (Body::from(bytes), kind.unwrap_or("application/octet-stream")),
+            (_, Some(text)) => (Body::from(text), kind.unwrap_or("text/plain; charset=utf-8")),
+            _ => (Body::from(self.body.to_string()), kind.unwrap_or("application/json")),
         };
-        let mut response = Response::new(Body::from(body));
+        let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -9,6 +9,7 @@ pub(crate) mod crd;
 pub(crate) mod lists;
 pub(crate) mod omit;
 pub(crate) mod openapi;
+mod openapi_proto;
 
 use std::collections::HashMap;
 use std::sync::Arc;

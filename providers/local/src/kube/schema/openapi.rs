@@ -13,6 +13,7 @@ use super::super::status::Status;
 use super::ListKind;
 use super::builtin::builtin;
 use super::lists;
+use super::openapi_proto;
 
 const REF: &str = "#/components/schemas/";
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
@@ -232,13 +233,20 @@ fn operations(resource: &Resource, name: &str, paths: &mut Map<String, Json>) {
     paths.insert(format!("{root}{scope}/{}", resource.plural), collection);
 }
 
-/// The old document. Clients that only speak protobuf are refused, and go on without.
+/// The old document: whole as JSON, and as much of it as `kubectl` looks at in protobuf.
 pub(crate) fn v2(server: &Server, ask: &Ask) -> Result<Reply, Status> {
     let accept = ask.header(header::ACCEPT);
-    if !accept.is_empty() && !accept.contains("application/json") && !accept.contains("*/*") {
-        return Err(Status::not_acceptable());
-    }
     let (major, minor, patch) = server.options.version;
+    if !accept.is_empty() && !accept.contains("application/json") && !accept.contains("*/*") {
+        if !accept.contains("protobuf") {
+            return Err(Status::not_acceptable());
+        }
+        let mut reply = Reply::ok(Json::Null);
+        reply.bytes =
+            Some(openapi_proto::document(&format!("v{major}.{minor}.{patch}"), &server.registry.all()));
+        reply.content_type = Some("application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+        return Ok(reply);
+    }
     let mut schemas = Map::new();
     let mut wanted = BTreeSet::new();
     for resource in server.registry.all().iter() {

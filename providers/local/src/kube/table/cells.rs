@@ -158,7 +158,11 @@ fn dated(printer: &Printer) -> bool {
 /// How long ago, as kubectl says it.
 pub(super) fn age(time: &str) -> String {
     let Ok(then) = time.parse::<jiff::Timestamp>() else { return "<unknown>".into() };
-    duration(jiff::Timestamp::now().as_second() - then.as_second())
+    match jiff::Timestamp::now().as_second() - then.as_second() {
+        // A clock may be a second off; anything further ahead is no age.
+        past if past < -1 => "<invalid>".into(),
+        past => duration(past),
+    }
 }
 
 /// A duration, as kubectl says it.

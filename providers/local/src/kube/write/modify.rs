@@ -46,6 +46,10 @@ impl Server {
             let mut live = (*stored).clone();
             convert::from_storage(resource, &mut live);
             let change = make(&live)?;
+            if options.trusted && change.entries.is_none() && same(&live, &change.object) {
+                // Controllers mostly find that everything is as it should be.
+                return Ok(Written { object: live, created: false });
+            }
             let fresh = warnings.len();
             let outcome = self.outcome(resource, &live, change, options, warnings)?;
             let version = stored.text("metadata.resourceVersion").to_owned();
@@ -143,7 +147,7 @@ impl Server {
             return Ok(Outcome::Remove);
         }
         convert::to_storage(resource, &mut new);
-        if new.to_string().len() > 1_572_864 {
+        if !options.trusted && new.to_string().len() > 1_572_864 {
             return Err(Status::internal_bare("etcdserver: request is too large"));
         }
         Ok(Outcome::Write(new))
