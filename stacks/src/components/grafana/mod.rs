@@ -16,7 +16,6 @@ use crate::kit::parts::{self, ports};
 use crate::kit::{
     Build, CA_FILE, CERT_FILE, Check, Container, Entry, GRAFANA_ADMIN, Outside, Phase, Probes, Workload,
 };
-use crate::model::Database;
 
 /// The uid and gid of Grafana.
 const USER: i64 = 472;
@@ -301,10 +300,7 @@ fn edges(b: &mut Build<'_>) {
         b.allow(part, part, &[ports::ALERTMANAGER_GOSSIP]);
         b.allow_udp(part, part, &[ports::ALERTMANAGER_GOSSIP]);
     }
-    match b.platform.database {
-        Database::External(_) => b.allow_outside(part, Outside::Database),
-        Database::Embedded(_) => b.allow(part, parts::DATABASE, &[ports::POSTGRESQL]),
-    }
+    b.allow_outside(part, Outside::Database);
     b.allow_outside(part, Outside::ApiServer);
     if b.platform.grafana.oidc.is_some() {
         b.allow_outside(part, Outside::Oidc);

@@ -11,7 +11,7 @@ use crate::components::prometheus::config::WebConfig;
 use crate::components::rules;
 use crate::kit::parts::{self, ports};
 use crate::kit::{Build, CA_FILE, CERT_FILE, Check, KEY_FILE, Outside, Part, Phase, Probes, Workload, yaml};
-use crate::model::{BucketPurpose, Cloud};
+use crate::model::BucketPurpose;
 use crate::sizing::Shape;
 
 /// Any uid and gid serve; a high one is nobody on the node.
@@ -56,14 +56,10 @@ pub(crate) fn declare_bucket_secret(b: &mut Build<'_>) {
     b.secret(parts::PROMETHEUS.space, BUCKET_SECRET, vec![entry]);
 }
 
-/// Lets a part reach the object store, wherever it is, and what gives it its identity there.
+/// Lets a part reach the object store, and what gives it its identity there.
 pub(crate) fn reach_bucket(b: &mut Build<'_>, part: Part) {
-    if b.stack.embedded_object_store() && !b.target.rehearse {
-        b.allow(part, parts::OBJECT_STORE, &[ports::OBJECT_STORE]);
-        return;
-    }
     b.allow_outside(part, Outside::ObjectStore);
-    if !matches!(b.stack.cloud, Cloud::Existing(_)) {
+    if b.foundation.identities.contains_key(&part) {
         b.allow_outside(part, Outside::Metadata);
     }
 }
