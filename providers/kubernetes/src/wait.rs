@@ -40,13 +40,39 @@ pub(crate) async fn until_ready(
         return Ok(object);
     }
     let waiter = Waiter { cluster, context, gvk, target, redactor };
-    let ready = waiter.wait(object).await?;
+    let ready = waiter.wait(object).await.map_err(|error| match (error.class, hint(gvk)) {
+        (Class::Timeout, Some(hint)) => error.help(hint),
+        _ => error,
+    })?;
     if gvk.is("apiextensions.k8s.io", "CustomResourceDefinition")
         && let Some(group) = tree::text(&ready, "spec.group")
     {
         cluster.served.forget(group);
     }
     Ok(ready)
+}
+
+/// What to look at when an object of a kind never becomes ready.
+fn hint(gvk: &Gvk) -> Option<&'static str> {
+    Some(match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Service") => {
+            "nothing gives this Service an address; annotate it with plinth.dev/wait: \"false\" if nothing will"
+        }
+        ("", "PersistentVolumeClaim") => {
+            "see whether its StorageClass exists and has a provisioner: kubectl get storageclass"
+        }
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") => {
+            "see what its pods say (kubectl describe pod), or give it more time (timeouts)"
+        }
+        ("cert-manager.io", "Certificate") => {
+            "see its CertificateRequest and its issuer: kubectl describe certificaterequest"
+        }
+        ("cert-manager.io", _) => "see its conditions: kubectl describe",
+        ("admissionregistration.k8s.io" | "apiregistration.k8s.io", _) => {
+            "see whether the workload behind its Service runs, and the CA injector"
+        }
+        _ => return None,
+    })
 }
 
 struct Waiter<'a> {

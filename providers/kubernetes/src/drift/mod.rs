@@ -20,13 +20,25 @@ pub(crate) fn drift(gvk: &Gvk, recorded: &Recorded, live: &Live) -> Vec<Drift> {
     let none = Json::Null;
     let owners = Owners::of(live.details.get("managedFields").unwrap_or(&none));
     let rewritten = recorded.outputs.get(REWRITTEN);
-    Compare::new(gvk, &owners)
+    let deleting = live.details.get("deleting") == Some(&Json::Bool(true));
+    let found = Compare::new(gvk, &owners)
         .run(&recorded.inputs, &live.inputs)
         .into_iter()
         .filter(|difference| !was_rewritten(rewritten, difference))
         .filter(|difference| !is_scaled(&owners, difference))
-        .map(|difference| attribute(&owners, difference))
-        .collect()
+        .map(|difference| attribute(&owners, difference));
+    deleting.then(being_deleted).into_iter().chain(found).collect()
+}
+
+/// Nothing of it differs yet, but it will be gone.
+fn being_deleted() -> Drift {
+    Drift {
+        path: Path::parse("metadata.deletionTimestamp"),
+        recorded: None,
+        live: Some("being deleted".into()),
+        by: None,
+        at: None,
+    }
 }
 
 /// What admission made of our own write at once: the server stores it under our name, and writing it again changes

@@ -221,3 +221,14 @@ fn lost_marks_and_injected_cas() {
     );
     assert_eq!(found(&recorded, &webhooks("eA=="), json!([injector])), []);
 }
+
+#[test]
+fn what_is_being_deleted_is_drift() {
+    let recorded = recorded("v1/ConfigMap", json!({"metadata": {"name": "c"}, "data": {"a": "x"}}));
+    let object = json!({"metadata": {"name": "c", "namespace": "default"}, "data": {"a": "x"}});
+    let mut going = live(&recorded, &object, json!([]));
+    going.details["deleting"] = true.into();
+    let drift = super::drift(&Gvk::new("", "v1", "ConfigMap"), &recorded, &going);
+    assert_eq!(drift.len(), 1);
+    assert_eq!(drift[0].path.to_string(), "metadata.deletionTimestamp");
+}

@@ -27,7 +27,7 @@ pub(super) fn edges(index: &Index<'_>, edges: &mut Vec<Edge>) {
             ) => {
                 webhooks(index, at, &mut guards);
             }
-            (RBAC, "RoleBinding" | "ClusterRoleBinding") => controllers(index, at, &mut guards),
+            (RBAC, "RoleBinding" | "ClusterRoleBinding") => controllers(index, at, &mut guards, edges),
             _ => {}
         }
     }
@@ -73,7 +73,7 @@ fn webhooks(index: &Index<'_>, at: usize, guards: &mut Guards) {
 }
 
 /// Who may write the status or the finalizers of a kind is its controller.
-fn controllers(index: &Index<'_>, at: usize, guards: &mut Guards) {
+fn controllers(index: &Index<'_>, at: usize, guards: &mut Guards, edges: &mut Vec<Edge>) {
     let entry = index.entry(at);
     let inputs = &entry.resource.inputs;
     let (Some(kind), Some(name)) = (inputs.text_at("roleRef.kind"), inputs.text_at("roleRef.name")) else {
@@ -90,6 +90,7 @@ fn controllers(index: &Index<'_>, at: usize, guards: &mut Guards) {
     if running.is_empty() {
         return;
     }
+    let mut groups = BTreeSet::new();
     for rule in list(&index.entry(role).resource.inputs, "rules") {
         let writes = list(rule, "verbs")
             .iter()
@@ -97,9 +98,14 @@ fn controllers(index: &Index<'_>, at: usize, guards: &mut Guards) {
             .any(|verb| matches!(verb, "update" | "patch"));
         for (group, plural, part) in covered(rule) {
             if writes && matches!(part.as_deref(), Some("status" | "finalizers")) {
+                groups.insert(group.clone());
                 guards.entry((entry.cluster, group, plural)).or_default().extend(&running);
             }
         }
+    }
+    // A controller does not start without the definitions of what it serves.
+    for to in groups.iter().flat_map(|group| index.definitions(at, group)) {
+        edges.extend(running.iter().map(|from| Edge { from: *from, to: *to, weight: Weight::Guard }));
     }
 }
 

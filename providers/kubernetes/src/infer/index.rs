@@ -37,6 +37,8 @@ pub(super) struct Index<'a> {
     by_urn: HashMap<&'a Urn, usize>,
     /// Definitions by the kind that they define.
     definitions: HashMap<(usize, String, String), usize>,
+    /// Definitions by their group.
+    groups: HashMap<(usize, String), Vec<usize>>,
     /// Workloads by each label of their pods.
     labels: HashMap<(usize, String, String, String), Vec<usize>>,
     /// Bindings by the service account that they bind.
@@ -55,6 +57,7 @@ impl<'a> Index<'a> {
             names: HashMap::new(),
             by_urn: HashMap::new(),
             definitions: HashMap::new(),
+            groups: HashMap::new(),
             labels: HashMap::new(),
             bindings: HashMap::new(),
             accounts: HashMap::new(),
@@ -104,6 +107,7 @@ impl<'a> Index<'a> {
                 (inputs.text_at("spec.group"), inputs.text_at("spec.names.kind"))
         {
             self.definitions.insert((cluster, own(group), own(kind)), at);
+            self.groups.entry((cluster, own(group))).or_default().push(at);
         }
         if let Some(labels) = pods::template_labels(&entry.gvk, inputs) {
             for (key, value) in labels {
@@ -170,6 +174,12 @@ impl<'a> Index<'a> {
 
     pub(super) fn definition(&self, at: usize, group: &str, kind: &str) -> Option<usize> {
         self.definitions.get(&(self.entries[at].cluster, group.to_owned(), kind.to_owned())).copied()
+    }
+
+    /// Every definition of a group.
+    pub(super) fn definitions(&self, at: usize, group: &str) -> &[usize] {
+        let key = (self.entries[at].cluster, group.to_owned());
+        self.groups.get(&key).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn bindings(&self, at: usize, namespace: &str, account: &str) -> &[usize] {

@@ -202,8 +202,14 @@ fn custom_resources_come_after_their_controller() {
         resource("apps/v1/Deployment", "manager", runs_as("controller")),
         resource("apps/v1/Deployment", "other", runs_as("reader")),
         resource("cert-manager.io/v1/Issuer", "issuer", json!({"metadata": {"namespace": "n"}})),
+        resource(
+            "apiextensions.k8s.io/v1/CustomResourceDefinition",
+            "crd",
+            json!({"spec": {"group": "cert-manager.io", "names": {"kind": "Issuer", "plural": "issuers"}}}),
+        ),
     ];
     let all = edges(&resources);
     assert!(all.contains(&"issuer>manager".to_owned()), "{all:?}");
+    assert!(all.contains(&"manager>crd".to_owned()), "{all:?}");
     assert!(!all.contains(&"issuer>other".to_owned()), "{all:?}");
 }
