@@ -30,6 +30,7 @@ mod status;
 mod store;
 mod table;
 mod validate;
+mod webhooks;
 mod write;
 
 pub use faults::{Fault, Faults, Seeded};

@@ -28,6 +28,11 @@ pub struct Options {
     pub bad_images: Vec<String>,
     /// The Kubernetes version the server says it is.
     pub version: (u32, u32, u32),
+    /// Whether admission webhooks that cannot be reached refuse what they match, as they do in real clusters.
+    /// Without controllers there is nothing to reach, and so nothing is refused.
+    pub webhooks: bool,
+    /// Whether the External Secrets operator is simulated: its definitions are there from the start.
+    pub external_secrets: bool,
     /// What goes wrong on purpose.
     pub faults: Option<Arc<dyn Faults>>,
 }
@@ -45,6 +50,8 @@ impl Default for Options {
             certificate: Duration::from_millis(15),
             bad_images: Vec::new(),
             version: (1, 36, 2),
+            webhooks: true,
+            external_secrets: true,
             faults: None,
         }
     }

@@ -460,3 +460,53 @@ async fn nothing_is_written_when_nothing_changes() {
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     assert_eq!(api.version(), version);
 }
+
+#[tokio::test]
+async fn webhooks_refuse_until_they_can_be_reached() {
+    let api = alive();
+    let maps = format!("{NS}/configmaps");
+    let map = |name: &str, checked: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"checked": checked}}});
+    let hook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "w"},
+        "webhooks": [{"name": "a.b.c", "sideEffects": "None", "admissionReviewVersions": ["v1"], "objectSelector": {"matchLabels": {"checked": "yes"}},
+            "clientConfig": {"service": {"name": "hook", "namespace": "default", "path": "/x"}},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}]}]});
+    let hooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
+    post(&api, hooks, hook).await;
+    assert_eq!(post(&api, &maps, map("free", "no")).await.code, 201);
+    let refused = post(&api, &format!("{maps}?dryRun=All"), map("a", "yes")).await;
+    assert_eq!((refused.code, refused.body["reason"].as_str()), (500, Some("InternalError")));
+    assert_eq!(
+        refused.message(),
+        "Internal error occurred: failed calling webhook \"a.b.c\": failed to call webhook: Post \"https://hook.default.svc:443/x?timeout=10s\": service \"hook\" not found"
+    );
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "hook"}, "spec": {"selector": {"app": "hook"}, "ports": [{"port": 443}]}});
+    post(&api, &format!("{NS}/services"), service).await;
+    let refused = post(&api, &maps, map("a", "yes")).await;
+    assert!(refused.message().ends_with("no endpoints available for service \"hook\""));
+    apply(&api, &format!("{APPS}/deployments/hook"), "p", workload("Deployment", "hook", "n:1", 1)).await;
+    until(&api, &format!("{NS}/endpoints/hook"), |r| r.body["subsets"][0]["addresses"].is_array()).await;
+    let refused = post(&api, &maps, map("a", "yes")).await;
+    assert!(
+        refused.message().ends_with("x509: certificate signed by unknown authority"),
+        "{}",
+        refused.message()
+    );
+    let patch = json!([{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": "Y2E="}]);
+    send(&api, "PATCH", &format!("{hooks}/w"), "application/json-patch+json", patch.to_string()).await;
+    assert_eq!(post(&api, &maps, map("a", "yes")).await.code, 201);
+}
+
+#[tokio::test]
+async fn external_secrets_are_synced() {
+    let api = alive();
+    let external = json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "e"}, "spec": {
+        "refreshInterval": "1h", "secretStoreRef": {"kind": "ClusterSecretStore", "name": "s"}, "target": {"name": "made"},
+        "data": [{"secretKey": "password", "remoteRef": {"key": "a/b", "property": "c"}}]}});
+    let path = "/apis/external-secrets.io/v1/namespaces/default/externalsecrets/e";
+    assert_eq!(apply(&api, path, "p", external).await.code, 201);
+    until(&api, path, |r| is(&r.body, "Ready")).await;
+    let secret = get(&api, &format!("{NS}/secrets/made")).await;
+    assert!(secret.body["data"]["password"].is_string());
+    delete(&api, path).await;
+    until(&api, &format!("{NS}/secrets/made"), |r| r.code == 404).await;
+}

@@ -14,6 +14,7 @@ mod daemon_sets;
 mod definitions;
 mod deployments;
 mod endpoints;
+mod external_secrets;
 mod garbage;
 mod ingresses;
 mod jobs;
@@ -75,6 +76,7 @@ fn all() -> Vec<Box<dyn Controller>> {
         Box::new(certificates::Certificates::default()),
         Box::new(serving_authority::ServingAuthority),
         Box::new(ca_injector::CaInjector),
+        Box::new(external_secrets::ExternalSecrets),
         Box::new(aggregation::Aggregation),
         Box::new(quotas::Quotas),
         Box::new(garbage::Garbage),

@@ -36,6 +36,9 @@ impl Server {
                 "metadata": {"name": name}, "value": value, "description": description}));
         }
         objects.extend(roles());
+        if self.options.external_secrets && self.options.controllers {
+            objects.extend(external_secrets());
+        }
         for (group, versions) in self.registry.groups() {
             if self.registry.all().iter().any(|r| r.group == group && r.custom.is_some()) {
                 continue;
@@ -99,4 +102,35 @@ fn roles() -> Vec<Json> {
             "rules": [{"apiGroups": [""], "resources": ["configmaps"],
                 "resourceNames": ["extension-apiserver-authentication"], "verbs": ["get", "list", "watch"]}]}),
     ]
+}
+
+/// The definitions of the External Secrets operator, as loose as their objects are varied.
+fn external_secrets() -> Vec<Json> {
+    let loose = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let text = json!({"type": "string"});
+    let external = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {
+        "refreshInterval": text, "secretStoreRef": {"type": "object", "properties": {"name": text, "kind": text}},
+        "target": {"type": "object", "x-kubernetes-preserve-unknown-fields": true,
+            "properties": {"name": text, "creationPolicy": text}},
+        "data": {"type": "array", "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true,
+            "required": ["secretKey", "remoteRef"], "properties": {"secretKey": text, "remoteRef": loose}}}}});
+    [
+        ("ExternalSecret", "externalsecrets", "Namespaced", external),
+        ("SecretStore", "secretstores", "Namespaced", loose.clone()),
+        ("ClusterSecretStore", "clustersecretstores", "Cluster", loose.clone()),
+    ]
+    .into_iter()
+    .map(|(kind, plural, scope, spec)| {
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": format!("{plural}.external-secrets.io")},
+            "spec": {"group": "external-secrets.io", "scope": scope,
+                "names": {"kind": kind, "plural": plural, "categories": ["external-secrets"]},
+                "versions": [{"name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+                    "additionalPrinterColumns": [
+                        {"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"}],
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": loose.clone()}}}}]}
+        })
+    })
+    .collect()
 }

@@ -6,7 +6,7 @@ use super::super::kinds::Resource;
 use super::super::server::Server;
 use super::super::status::Status;
 use super::super::store::{Expect, Key, Lost};
-use super::super::{admission, convert, defaults, validate};
+use super::super::{admission, convert, defaults, validate, webhooks};
 use super::{WriteOptions, Written, decode, ignored, without_managed};
 
 const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -72,6 +72,7 @@ impl Server {
         let empty = admission::zero(resource);
         admission::create(self, resource, &mut object, warnings)?;
         super::tidy(resource, &mut object);
+        webhooks::admit(self, resource, "CREATE", &object)?;
         let mut causes = validate::object(resource, &object);
         if !options.trusted || causes.iter().any(|c| c.field == "metadata.name") {
             causes.extend(validate::create(&object));

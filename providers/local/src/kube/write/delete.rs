@@ -5,7 +5,7 @@ use super::super::kinds::Resource;
 use super::super::server::Server;
 use super::super::status::{Status, deleted};
 use super::super::store::{Expect, Key, Lost};
-use super::super::{convert, fields};
+use super::super::{convert, fields, webhooks};
 use super::modify::free;
 
 /// The options of a deletion.
@@ -66,6 +66,7 @@ impl Server {
                 return Err(Status::not_found(&resource.group, &resource.plural, object_name));
             };
             self.refuse(resource, &live, options)?;
+            webhooks::admit(self, resource, "DELETE", &live)?;
             let mut object = (*live).clone();
             self.mark(resource, &mut object, options, warnings);
             let version = live.text("metadata.resourceVersion").to_owned();

@@ -8,7 +8,7 @@ use super::super::kinds::Resource;
 use super::super::server::Server;
 use super::super::status::{Cause, Status};
 use super::super::store::{Expect, Key, Lost};
-use super::super::{admission, convert, defaults, validate};
+use super::super::{admission, convert, defaults, validate, webhooks};
 use super::{WriteOptions, Written, decode, ignored, spec_differs, tidy, without_managed};
 
 /// How often a write is tried again when another writer was faster and the client named no version.
@@ -94,6 +94,9 @@ impl Server {
         defaults::apply(resource, &mut new);
         admission::update(self, resource, live, &mut new, options)?;
         tidy(resource, &mut new);
+        if options.subresource.is_empty() {
+            webhooks::admit(self, resource, "UPDATE", &new)?;
+        }
         let specification = spec_differs(live, &new);
         if resource.generation && specification {
             let next = live.int("metadata.generation").unwrap_or(0) + 1;
