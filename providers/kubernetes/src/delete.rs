@@ -16,6 +16,8 @@ use crate::tree;
 
 /// How long controllers get to remove what they made of custom resources that are gone.
 const SETTLE: Duration = Duration::from_secs(20);
+/// How often a delete that met another object under the name is tried again.
+const ATTEMPTS: u32 = 10;
 /// How many objects of a kind are named in an error.
 const NAMED: usize = 5;
 
@@ -26,6 +28,7 @@ pub(crate) async fn delete(cluster: &Cluster, context: &Context, recorded: &Reco
         // Its definition is gone, and every object with it.
         return Ok(());
     };
+    let mut tries = 0;
     loop {
         let Some(live) = cluster.get(context, &target.path()).await? else { break };
         if !is_ours(&live, recorded, &target)? {
@@ -39,7 +42,8 @@ pub(crate) async fn delete(cluster: &Cluster, context: &Context, recorded: &Reco
             match request(cluster, context, &target, uid, "Foreground").await? {
                 Ok(()) => {}
                 // It was replaced between the read and the delete: look again.
-                Err(status) if status.code == 409 => {
+                Err(status) if status.code == 409 && tries < ATTEMPTS => {
+                    tries += 1;
                     pause(context, "it changes while it is deleted").await?;
                     continue;
                 }

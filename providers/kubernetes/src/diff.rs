@@ -6,6 +6,7 @@ use plinth_provider::{Change, Diff, KindSchema, Path, Pattern, Recorded, Result,
 
 use crate::kind::Gvk;
 use crate::quantity;
+use crate::schema;
 
 const CLAIM_SIZE: &str = "spec.resources.requests.storage";
 
@@ -150,7 +151,7 @@ fn durations(gvk: &Gvk) -> (u64, u64) {
         ("apiregistration.k8s.io", _) => (5_000, 300),
         ("cert-manager.io", "Certificate") => (5_000, 600),
         ("cert-manager.io", _) => (2_000, 300),
-        (group, _) if group.contains('.') && !group.ends_with(".k8s.io") => (1_000, 600),
+        _ if schema::built_in(gvk).is_none() => (1_000, 600),
         _ => (150, 300),
     }
 }

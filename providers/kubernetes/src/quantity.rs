@@ -43,13 +43,11 @@ fn write(Parsed { nano, format }: Parsed) -> String {
     match format {
         // Like the server: what is less than 1024 leaves the binary family, what is not loses fractions of a byte.
         Format::BinarySi if nano.abs() >= 1024 * NANO => {
-            binary(if nano > 0 { divide_up(nano, NANO) } else { nano / NANO })
+            let whole = if nano > 0 { divide_up(nano, NANO) } else { nano / NANO };
+            // Without a binary suffix it reads as a decimal one, whose canonical form is another.
+            binary(whole).unwrap_or_else(|| decimal_text(whole * NANO))
         }
-        Format::BinarySi | Format::DecimalSi => {
-            let (mantissa, exponent) = decimal(nano);
-            let suffix = DECIMAL.iter().find(|(_, power)| *power == exponent).map_or("", |(text, _)| text);
-            format!("{mantissa}{suffix}")
-        }
+        Format::BinarySi | Format::DecimalSi => decimal_text(nano),
         Format::DecimalExponent => match decimal(nano) {
             (mantissa, 0) => mantissa.to_string(),
             (mantissa, exponent) => format!("{mantissa}e{exponent}"),
@@ -70,16 +68,23 @@ pub(crate) fn same(a: &str, b: &str) -> bool {
     }
 }
 
-fn binary(whole: i128) -> String {
-    let (mut value, mut suffix) = (whole, "");
+/// With the largest binary suffix that leaves a whole number; `None` when there is none.
+fn binary(whole: i128) -> Option<String> {
+    let (mut value, mut suffix) = (whole, None);
     for (text, _) in BINARY {
         if value % 1024 != 0 {
             break;
         }
         value /= 1024;
-        suffix = text;
+        suffix = Some(text);
     }
-    format!("{value}{suffix}")
+    suffix.map(|suffix| format!("{value}{suffix}"))
+}
+
+fn decimal_text(nano: i128) -> String {
+    let (mantissa, exponent) = decimal(nano);
+    let suffix = DECIMAL.iter().find(|(_, power)| *power == exponent).map_or("", |(text, _)| text);
+    format!("{mantissa}{suffix}")
 }
 
 /// Mantissa and the largest exponent that is a multiple of three, from -9 to 18.
@@ -172,6 +177,9 @@ mod tests {
             ("0.5Gi", "512Mi"),
             ("1Ki", "1Ki"),
             ("0.5Ki", "512"),
+            ("32541.016Ki", "33322001"),
+            ("125Ki", "125Ki"),
+            ("1000.0000001Ki", "1024001"),
             ("128974848", "128974848"),
             ("129M", "129M"),
             ("-1.5", "-1500m"),

@@ -11,6 +11,7 @@ use super::Weight;
 use super::acyclic::Edge;
 use super::index::{Index, service_accounts};
 use super::rules::{RBAC, backing, list};
+use crate::schema;
 
 /// What guards a (cluster, group, plural); `*` stands for every plural.
 type Guards = HashMap<(usize, String, String), BTreeSet<usize>>;
@@ -54,7 +55,7 @@ pub(super) fn edges(index: &Index<'_>, edges: &mut Vec<Edge>) {
 
 /// Built-in kinds must be there before any webhook or controller runs; only custom ones can wait for theirs.
 fn is_custom(group: &str) -> bool {
-    group.contains('.') && !group.ends_with(".k8s.io")
+    group.contains('.') && !schema::is_built_in_group(group)
 }
 
 fn webhooks(index: &Index<'_>, at: usize, guards: &mut Guards) {

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use crate::apply::is_terminating;
 use crate::kind::Gvk;
 use crate::owner;
+use crate::schema;
 use crate::tree;
 
 pub(crate) use pods::{Trouble, trouble};
@@ -58,7 +59,7 @@ pub(crate) fn assess(gvk: &Gvk, object: &Json) -> State {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
         ("apiregistration.k8s.io", "APIService") => api_service(object),
         ("admissionregistration.k8s.io", _) => webhooks(object),
-        (group, _) if !group.contains('.') || group.ends_with(".k8s.io") => State::ready(),
+        _ if schema::built_in(gvk).is_some() => State::ready(),
         _ => custom::assess(gvk, object),
     }
 }

@@ -216,6 +216,9 @@ fn custom_resources() {
         certificate(json!([{"type": "Ready", "status": "False", "reason": "Pending", "message": "issuing"}])),
         State::Waiting("Pending: issuing".into())
     );
+    let available = |status: &str| json!({"status": {"conditions": [{"type": "Available", "status": status, "reason": "R"}]}});
+    assert!(!is_ready(&state("gateway.networking.k8s.io", "Gateway", available("False"))));
+    assert!(is_ready(&state("gateway.networking.k8s.io", "Gateway", available("True"))));
     assert!(is_ready(&state("example.com", "Thing", json!({}))));
     assert!(!is_ready(&state(
         "example.com",

@@ -1,6 +1,6 @@
 //! The built-in kinds: what they are called in a path, where they live, which struct describes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use k8s_openapi::api::{
@@ -120,6 +120,14 @@ static TABLE: LazyLock<HashMap<Gvk, BuiltIn>> = LazyLock::new(|| {
 /// The built-in kind, if it is one.
 pub(crate) fn built_in(gvk: &Gvk) -> Option<&'static BuiltIn> {
     TABLE.get(gvk)
+}
+
+static GROUPS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| TABLE.keys().map(|gvk| gvk.group.as_str()).collect());
+
+/// Whether a group is one of Kubernetes itself. Not every group under `k8s.io` is.
+pub(crate) fn is_built_in_group(group: &str) -> bool {
+    GROUPS.contains(group)
 }
 
 /// The built-in kind whose name is nearest, as a URN spells it.

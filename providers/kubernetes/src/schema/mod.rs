@@ -8,7 +8,7 @@ mod lists;
 mod shape;
 mod validate;
 
-pub(crate) use known::{built_in, nearest};
+pub(crate) use known::{built_in, is_built_in_group, nearest};
 pub(crate) use lists::default_key;
 pub(crate) use shape::{Shape, object, shape_of};
 pub(crate) use validate::{bytes, conform};
