@@ -8,9 +8,9 @@ use crate::kit::Entry;
 use crate::model::{Alertmanager, Receiver, Route};
 
 /// Where alerts go that nobody wants to hear of.
-const NOWHERE: &str = "nowhere";
+const NOWHERE: &str = "plinth-nowhere";
 /// Where the dead man's switch goes.
-const DEAD_MANS_SWITCH: &str = "dead-mans-switch";
+const DEAD_MANS_SWITCH: &str = "plinth-dead-mans-switch";
 
 /// The file.
 #[derive(Debug, Clone, Serialize)]
@@ -111,8 +111,12 @@ const SEVERITY: &str = "{{ if .CommonLabels.severity }}{{ .CommonLabels.severity
 /// The configuration, and the secrets that it reads from files.
 pub(super) fn config(alertmanager: &Alertmanager) -> (Config, Vec<Entry>) {
     let mut secrets = Vec::new();
-    let mut receivers: Vec<_> =
-        alertmanager.receivers.iter().map(|receiver| to_receiver(receiver, &mut secrets)).collect();
+    let mut receivers: Vec<_> = alertmanager
+        .receivers
+        .iter()
+        .enumerate()
+        .map(|(position, receiver)| to_receiver(position, receiver, &mut secrets))
+        .collect();
     receivers.push(ReceiverConfig { name: NOWHERE.to_owned(), ..ReceiverConfig::default() });
 
     let first = receivers[0].name.clone();
@@ -182,19 +186,20 @@ fn file(key: &str) -> String {
     format!("{SECRETS_DIRECTORY}/{key}")
 }
 
-/// A name that may stand for a key of a Secret and for a file.
-fn key(receiver: &str, kind: &str, number: usize) -> String {
+/// A name that may stand for a key of a Secret and for a file. The receiver's position keeps names apart that differ
+/// only in what is replaced.
+fn key(position: usize, receiver: &str, kind: &str, number: usize) -> String {
     let safe: String = receiver
         .chars()
         .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_lowercase() } else { '-' })
         .collect();
-    format!("{safe}-{kind}-{number}")
+    format!("{safe}-{position}-{kind}-{number}")
 }
 
-fn to_receiver(receiver: &Receiver, secrets: &mut Vec<Entry>) -> ReceiverConfig {
+fn to_receiver(position: usize, receiver: &Receiver, secrets: &mut Vec<Entry>) -> ReceiverConfig {
     let mut config = ReceiverConfig { name: receiver.name.clone(), ..ReceiverConfig::default() };
     for (number, slack) in receiver.slack.iter().enumerate() {
-        let key = key(&receiver.name, "slack", number);
+        let key = key(position, &receiver.name, "slack", number);
         secrets.push(Entry::source(&key, Some(&slack.api_url)));
         config.slack_configs.push(SlackConfig {
             api_url_file: file(&key),
@@ -205,7 +210,7 @@ fn to_receiver(receiver: &Receiver, secrets: &mut Vec<Entry>) -> ReceiverConfig 
         });
     }
     for (number, pager) in receiver.pagerduty.iter().enumerate() {
-        let key = key(&receiver.name, "pagerduty", number);
+        let key = key(position, &receiver.name, "pagerduty", number);
         secrets.push(Entry::source(&key, Some(&pager.routing_key)));
         config.pagerduty_configs.push(PagerDutyConfig {
             routing_key_file: file(&key),
@@ -215,7 +220,7 @@ fn to_receiver(receiver: &Receiver, secrets: &mut Vec<Entry>) -> ReceiverConfig 
         });
     }
     for (number, email) in receiver.email.iter().enumerate() {
-        let key = key(&receiver.name, "email", number);
+        let key = key(position, &receiver.name, "email", number);
         if let Some(password) = &email.password {
             secrets.push(Entry::source(&key, Some(password)));
         }
@@ -230,7 +235,7 @@ fn to_receiver(receiver: &Receiver, secrets: &mut Vec<Entry>) -> ReceiverConfig 
         });
     }
     for (number, webhook) in receiver.webhook.iter().enumerate() {
-        let key = key(&receiver.name, "webhook", number);
+        let key = key(position, &receiver.name, "webhook", number);
         secrets.push(Entry::source(&key, Some(&webhook.url)));
         config
             .webhook_configs

@@ -44,13 +44,13 @@ fn secrets_are_read_from_files() {
     let config = config(&rendered);
     let receiver = &config["receivers"][0];
     let directory = "/etc/alertmanager/secrets";
-    assert_eq!(receiver["slack_configs"][0]["api_url_file"], format!("{directory}/on-call-slack-0"));
+    assert_eq!(receiver["slack_configs"][0]["api_url_file"], format!("{directory}/on-call-0-slack-0"));
     assert_eq!(
         receiver["pagerduty_configs"][0]["routing_key_file"],
-        format!("{directory}/on-call-pagerduty-0")
+        format!("{directory}/on-call-0-pagerduty-0")
     );
-    assert_eq!(receiver["email_configs"][0]["auth_password_file"], format!("{directory}/on-call-email-0"));
-    assert_eq!(receiver["webhook_configs"][0]["url_file"], format!("{directory}/on-call-webhook-0"));
+    assert_eq!(receiver["email_configs"][0]["auth_password_file"], format!("{directory}/on-call-0-email-0"));
+    assert_eq!(receiver["webhook_configs"][0]["url_file"], format!("{directory}/on-call-0-webhook-0"));
     let open = rendered.everything_but_secrets();
     for hushed in ["slack-hush", "pager-hush", "mail-hush", "web-hush", "switch-hush"] {
         assert!(!open.contains(hushed), "{hushed}");
@@ -61,7 +61,7 @@ fn secrets_are_read_from_files() {
 fn the_dead_mans_switch_comes_first_and_often() {
     let config = config(&everything());
     let first = &config["route"]["routes"][0];
-    assert_eq!(first["receiver"], "dead-mans-switch");
+    assert_eq!(first["receiver"], "plinth-dead-mans-switch");
     assert_eq!(first["matchers"], json!(["alertname = \"Watchdog\""]));
     assert_eq!(first["repeat_interval"], "5m");
     assert_eq!(config["route"]["routes"][2]["matchers"], json!(["team = \"a\""]));
@@ -102,4 +102,15 @@ fn amtool_accepts_the_configuration() {
         let said = run(&amtool, directory.path(), &["check-config", "alertmanager.yaml"]);
         assert!(said.contains("SUCCESS"), "{said}");
     }
+}
+
+#[test]
+fn receivers_with_similar_names_keep_their_own_secrets() {
+    let slack = |secret: &str| json!([{ "apiUrl": { "value": secret }, "channel": "#a" }]);
+    let rendered = Rendered::of(json!({ "alertmanager": { "receivers": [
+        { "name": "on call", "slack": slack("one") },
+        { "name": "on-call", "slack": slack("two") },
+    ] } }));
+    let secret = rendered.object("Secret", "alertmanager-receivers");
+    assert_eq!(secret.at("stringData").as_object().unwrap().len(), 2, "{secret}");
 }
