@@ -154,8 +154,6 @@ fn every_container_is_limited_probed_and_confined() {
                 .map(|one| (one, false))
                 .chain(init.iter().map(|one| (one, true)))
             {
-                // Looks at a file now and then and serves nobody: there is nothing to ask it.
-                let idle = text(container, "/name") == "certificate-renewal";
                 let name = format!("{name} container {}", text(container, "/name"));
                 for amount in ["cpu", "memory"] {
                     for part in ["requests", "limits"] {
@@ -165,7 +163,7 @@ fn every_container_is_limited_probed_and_confined() {
                 }
                 for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
                     // What runs once is done when it ends.
-                    let asked = !once && !starts && !idle;
+                    let asked = !once && !starts;
                     assert_eq!(container.get(probe).is_some(), asked, "{name}: {probe}");
                 }
                 let security = container.get("securityContext").unwrap();
@@ -427,4 +425,23 @@ fn the_platform_is_as_large_as_it_says() {
         };
         assert!(case.resources.len() >= at_least, "{}: {}", case.name, case.resources.len());
     }
+}
+
+/// How many resources each stack of the repository has in each phase; a change here should be one that was meant.
+#[test]
+fn phases_of_the_repository_stacks() {
+    let mut table = String::new();
+    for case in
+        cases().iter().filter(|case| ["local", "dev", "staging", "prod"].contains(&case.name.as_str()))
+    {
+        let mut phases: BTreeMap<&str, usize> = BTreeMap::new();
+        for resource in &case.resources {
+            *phases.entry(resource.options.phase.as_str()).or_default() += 1;
+        }
+        table.push_str(&format!("{} {}\n", case.name, case.resources.len()));
+        for (phase, count) in phases {
+            table.push_str(&format!("  {phase} {count}\n"));
+        }
+    }
+    insta::assert_snapshot!(table);
 }
