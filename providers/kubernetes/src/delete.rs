@@ -12,6 +12,7 @@ use crate::cluster::{Cluster, Status, escaped};
 use crate::kind::Gvk;
 use crate::owner::{self, Owner, owner_of};
 use crate::read::Target;
+use crate::schema;
 use crate::tree;
 
 /// How long controllers get to remove what they made of custom resources that are gone.
@@ -39,8 +40,9 @@ pub(crate) async fn delete(cluster: &Cluster, context: &Context, recorded: &Reco
             if gvk.is("apiextensions.k8s.io", "CustomResourceDefinition") {
                 refuse_with_instances(cluster, context, &live).await?;
             }
-            match request(cluster, context, &target, uid, "Foreground").await? {
-                Ok(()) => {}
+            match request(cluster, context, &target, uid, propagation(&gvk)).await? {
+                Ok(Deleted::Gone) => break,
+                Ok(Deleted::Going) => {}
                 // It was replaced between the read and the delete: look again.
                 Err(status) if status.code == 409 && tries < ATTEMPTS => {
                     tries += 1;
@@ -82,13 +84,29 @@ fn is_ours(live: &Json, recorded: &Recorded, target: &Target) -> Result<bool> {
     }
 }
 
+/// What an object made goes before it where the order matters: pods before their controller's claims and accounts, and
+/// whatever a custom resource stands for. Elsewhere nothing is waited for that nobody needs to wait for.
+fn propagation(gvk: &Gvk) -> &'static str {
+    let makes_others = matches!(gvk.group.as_str(), "apps" | "batch")
+        || gvk.is("", "ReplicationController")
+        || schema::built_in(gvk).is_none();
+    if makes_others { "Foreground" } else { "Background" }
+}
+
+/// What a delete came to.
+enum Deleted {
+    Gone,
+    /// Finalizers remain.
+    Going,
+}
+
 async fn request(
     cluster: &Cluster,
     context: &Context,
     target: &Target,
     uid: &str,
     propagation: &str,
-) -> Result<Result<(), Status>> {
+) -> Result<Result<Deleted, Status>> {
     let options = json!({
         "apiVersion": "v1",
         "kind": "DeleteOptions",
@@ -98,8 +116,10 @@ async fn request(
     let content = Some(("application/json", &options));
     let reply = cluster.send_again(context, Method::DELETE, &target.path(), content).await?;
     Ok(match reply.success() {
-        Ok(_) => Ok(()),
-        Err(status) if status.code == 404 => Ok(()),
+        // A Status says that it is gone; what remains comes back as it is.
+        Ok(body) if tree::text(&body, "kind") == Some("Status") => Ok(Deleted::Gone),
+        Ok(_) => Ok(Deleted::Going),
+        Err(status) if status.code == 404 => Ok(Deleted::Gone),
         Err(status) => Err(status),
     })
 }
@@ -107,7 +127,8 @@ async fn request(
 /// Deletes an object but leaves what it made, and waits until it is gone.
 pub(crate) async fn orphan(cluster: &Cluster, context: &Context, target: &Target, uid: &str) -> Result<()> {
     match request(cluster, context, target, uid, "Orphan").await? {
-        Ok(()) => until_gone(cluster, context, target, uid).await,
+        Ok(Deleted::Gone) => Ok(()),
+        Ok(Deleted::Going) => until_gone(cluster, context, target, uid).await,
         Err(status) => Err(status.into_error(false)),
     }
 }
