@@ -12,7 +12,7 @@ use crate::apply::is_terminating;
 use crate::cluster::{Cluster, Resource};
 use crate::kind::Gvk;
 use crate::normal::{self, DEFAULT_NAMESPACE};
-use crate::outputs;
+use crate::outputs::{self, REWRITTEN};
 use crate::owner::{self, Owner, owner_of};
 use crate::provider::{Kubernetes, connection_key};
 use crate::seal::seal;
@@ -110,6 +110,15 @@ fn live(gvk: &Gvk, target: &Target, object: &Json, inputs: &Value) -> Live {
     }
 }
 
+/// Like [`live`], of something recorded: what admission rewrote when it was written is still known of it.
+fn live_recorded(gvk: &Gvk, target: &Target, object: &Json, recorded: &Recorded) -> Live {
+    let mut live = live(gvk, target, object, &recorded.inputs);
+    if let Some(rewritten) = recorded.outputs.get(REWRITTEN) {
+        live.outputs.set(&Path::root().key(REWRITTEN), rewritten.clone());
+    }
+    live
+}
+
 /// Whether what lies at the recorded place is what was recorded: the same object, or one with our marks.
 fn is_recorded(object: &Json, recorded: &Recorded) -> bool {
     match recorded.outputs.text_at("metadata.uid") {
@@ -128,7 +137,7 @@ pub(crate) async fn one(cluster: &Cluster, context: &Context, recorded: &Recorde
     };
     match cluster.get(context, &target.path()).await? {
         Some(object) if is_recorded(&object, recorded) => {
-            Ok(Some(live(&gvk, &target, &object, &recorded.inputs)))
+            Ok(Some(live_recorded(&gvk, &target, &object, recorded)))
         }
         Some(_) => Ok(None),
         None => Ok(finished(&gvk, &target, recorded)),
@@ -228,7 +237,7 @@ async fn pick(cluster: &Cluster, context: &Context, listed: &Listed, recorded: &
     let found = places.into_iter().find_map(|namespace| listed.get(&(namespace.to_owned(), name.to_owned())));
     match found {
         Some((target, object)) if is_recorded(object, recorded) => {
-            Ok(Some(live(&gvk, target, object, &recorded.inputs)))
+            Ok(Some(live_recorded(&gvk, target, object, recorded)))
         }
         _ => one(cluster, context, recorded).await,
     }

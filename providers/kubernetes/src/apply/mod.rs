@@ -295,6 +295,16 @@ impl<'a> Writer<'a> {
 
     fn already_exists(&self, target: &Target, live: &Json, owner: &Owner) -> Error {
         let what = format!("{} {}", self.gvk.kind, target.id());
+        if let Owner::Other { stack, urn } = owner
+            && stack == self.urn.stack()
+        {
+            return Error::new(Class::AlreadyExists, format!("{what} exists and is {urn} of this stack")).help(
+                format!(
+                    "if the resource was renamed, give it the former URN under aliases: [\"{urn}\"]; otherwise \
+                     give one of the two another metadata.name"
+                ),
+            );
+        }
         let error = match owner {
             Owner::Other { stack, urn } => Error::new(
                 Class::AlreadyExists,

@@ -25,6 +25,13 @@ pub(crate) struct Cluster {
     pub served: Arc<Served>,
 }
 
+/// What became of a request.
+enum Sent {
+    Replied(Reply),
+    /// There was no connection.
+    Unreached(Error),
+}
+
 /// A reply, whatever its status.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -85,13 +92,16 @@ impl Cluster {
     ) -> Result<Reply> {
         let asked = format!("{method} {}", path.split('?').next().unwrap_or(path));
         let writes = method != Method::GET;
-        let first = self.once(context, &method, path, content, &asked, writes).await?;
-        // A token that expired between plan and apply, or in the middle of a run.
-        if first.status == 401 {
+        let mut sent = self.once(context, &method, path, content, &asked, writes).await?;
+        // A token that expired between plan and apply or in the middle of a run; a server that has moved.
+        if matches!(&sent, Sent::Unreached(_) | Sent::Replied(Reply { status: 401, .. })) {
             context.bounded(|| "the cluster's credentials had not come".to_owned(), self.renew()).await?;
-            return self.once(context, &method, path, content, &asked, writes).await;
+            sent = self.once(context, &method, path, content, &asked, writes).await?;
         }
-        Ok(first)
+        match sent {
+            Sent::Replied(reply) => Ok(reply),
+            Sent::Unreached(error) => Err(error),
+        }
     }
 
     async fn once(
@@ -102,7 +112,7 @@ impl Cluster {
         content: Option<(&str, &Json)>,
         asked: &str,
         writes: bool,
-    ) -> Result<Reply> {
+    ) -> Result<Sent> {
         let mut request =
             Request::builder().method(method).uri(path).header("accept", "application/json, */*");
         let body = match content {
@@ -117,7 +127,11 @@ impl Cluster {
         let client = self.client();
         let work = async {
             let lost = |error: &kube::Error| transport(error, asked, writes);
-            let response = client.send(request).await.map_err(|error| lost(&error))?;
+            let response = match client.send(request).await {
+                Ok(response) => response,
+                Err(error) if is_connecting(&error) => return Ok(Sent::Unreached(lost(&error))),
+                Err(error) => return Err(lost(&error)),
+            };
             let (parts, body) = response.into_parts();
             let bytes = body.collect_bytes().await.map_err(|error| lost(&error))?;
             let body = serde_json::from_slice(&bytes)
@@ -131,7 +145,7 @@ impl Cluster {
                 .iter()
                 .filter_map(|value| warning_text(value.to_str().ok()?))
                 .collect();
-            Ok(Reply { status: parts.status.as_u16(), body, warnings, retry_after })
+            Ok(Sent::Replied(Reply { status: parts.status.as_u16(), body, warnings, retry_after }))
         };
         let timed = async {
             match tokio::time::timeout(PATIENCE, work).await {
@@ -189,26 +203,29 @@ fn warning_text(header: &str) -> Option<String> {
     Some(quoted[..end].replace("\\\"", "\""))
 }
 
+fn causes(error: &kube::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |cause| cause.source())
+}
+
+/// Whether there was no connection: what never left this machine did not happen.
+fn is_connecting(error: &kube::Error) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<hyper_util::client::legacy::Error>())
+        .any(hyper_util::client::legacy::Error::is_connect)
+}
+
 fn transport(error: &kube::Error, asked: &str, writes: bool) -> Error {
-    let mut texts = Vec::new();
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    let mut connecting = false;
-    while let Some(cause) = source {
-        if let Some(client) = cause.downcast_ref::<hyper_util::client::legacy::Error>() {
-            connecting |= client.is_connect();
-        }
-        let text = cause.to_string();
-        if !texts.iter().any(|known: &String| known.contains(&text)) {
+    let mut texts: Vec<String> = Vec::new();
+    for text in causes(error).map(ToString::to_string) {
+        if !texts.iter().any(|known| known.contains(&text)) {
             texts.push(text);
         }
-        source = cause.source();
     }
     let why = texts.join(": ");
     if matches!(error, kube::Error::Auth(_)) {
         return Error::new(Class::Denied, format!("cannot get credentials: {why}"));
     }
-    // What never left this machine did not happen.
-    let class = if writes && !connecting { Class::UnknownOutcome } else { Class::Unavailable };
+    let class = if writes && !is_connecting(error) { Class::UnknownOutcome } else { Class::Unavailable };
     Error::new(class, format!("cannot reach the API server for {asked}: {why}"))
 }
 

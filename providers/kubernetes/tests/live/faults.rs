@@ -154,3 +154,28 @@ async fn a_group_without_a_backend_and_a_dead_server_are_unavailable() {
     let error = dead.create(&context, request).await.unwrap_err();
     assert_eq!(error.class, Class::Unavailable, "what was never sent did not happen: {error}");
 }
+
+/// Gives clients of a server that moves each time that it is asked for again.
+struct Moving {
+    urls: Vec<String>,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Connector for Moving {
+    async fn client(&self, _: Option<&Value>) -> Result<kube::Client> {
+        let url = &self.urls[self.asked.fetch_add(1, Ordering::SeqCst).min(self.urls.len() - 1)];
+        plinth_kubernetes::client_of(kube::Config::new(url.parse().expect("a URL")))
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_has_moved_is_followed() {
+    let object = json!({"kind": "ConfigMap", "metadata": {"name": "c"}}).to_string();
+    let alive = serve(move |_| (StatusCode::OK, object.clone())).await;
+    let moving = Moving { urls: vec!["http://127.0.0.1:1".to_owned(), alive], asked: AtomicUsize::new(0) };
+    let provider = Kubernetes::new(Arc::new(moving));
+    let recorded = some_recorded();
+    let context = Context::new("s", Duration::from_secs(5));
+    assert!(provider.read(&context, ReadRequest { recorded: &recorded }).await.unwrap().is_some());
+}

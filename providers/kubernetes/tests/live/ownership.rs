@@ -32,6 +32,11 @@ async fn a_create_does_not_take_over_what_exists() {
         .await
         .unwrap_err();
     assert!(error.message.contains("the stack t"), "{}", error.message);
+
+    let first = cluster.create("v1/ConfigMap", "first", &json!({"metadata": {"name": "e"}})).await;
+    let renamed = Cluster::urn("v1/ConfigMap", "second");
+    let error = cluster.try_create(&renamed, &json!({"metadata": {"name": "e"}})).await.unwrap_err();
+    assert!(error.help.unwrap().contains(first.urn.as_str()));
 }
 
 #[tokio::test]
