@@ -10,7 +10,8 @@ use super::job;
 use crate::catalogue::Image;
 use crate::kit::parts::{self, ports};
 use crate::kit::{
-    Build, CA_FILE, Container, GRAFANA_ADMIN, Outside, Phase, TLS_DIRECTORY, metadata, pod, text_map,
+    Build, CA_FILE, Container, GRAFANA_ADMIN, Outside, Phase, TLS_DIRECTORY, exceptions, metadata, pod,
+    text_map,
 };
 use crate::model::BucketPurpose;
 
@@ -120,9 +121,11 @@ pub(crate) fn declare(build: &mut Build<'_>) {
     after.extend(bucket.needs.iter().cloned());
     after.extend(identity.needs);
     let schedule = build.platform.backup.schedule.to_string();
+    let mut meta = metadata(Some(&namespace), &name, labels);
+    meta.annotations = Some(exceptions::of_pod(&spec));
     build.object_after(
         CronJob {
-            metadata: metadata(Some(&namespace), &name, labels),
+            metadata: meta,
             spec: CronJobSpec {
                 schedule,
                 time_zone: Some("Etc/UTC".to_owned()),

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 use plinth_provider::Urn;
 
 use crate::catalogue::Image;
-use crate::kit::{Build, Container, Part, TLS_DIRECTORY, metadata, pod, text_map};
+use crate::kit::{Build, Container, Part, TLS_DIRECTORY, exceptions, metadata, pod, text_map};
 use crate::model::BucketPurpose;
 
 /// A script that runs once against a bucket.
@@ -71,9 +71,11 @@ impl Script {
         spec.priority_class_name = Some("plinth-platform".to_owned());
         let mut after = build.foundation.nodes.clone();
         after.push(certificate);
+        let mut meta = metadata(Some(&namespace), &name, labels.clone());
+        meta.annotations = Some(exceptions::of_pod(&spec));
         build.object_after(
             Job {
-                metadata: metadata(Some(&namespace), &name, labels.clone()),
+                metadata: meta,
                 spec: Some(JobSpec {
                     backoff_limit: Some(10),
                     active_deadline_seconds: Some(1800),

@@ -10,6 +10,7 @@ use plinth_provider::Urn;
 use super::account::{cluster_role, cluster_role_binding, role, role_binding};
 use super::build::Build;
 use super::container::{Container, none_if_empty};
+use super::exceptions;
 use super::network::Outside;
 use super::object::{metadata, text_map};
 use super::parts::{self, Part};
@@ -83,9 +84,11 @@ impl Workload {
         });
         if !self.cluster_rules.is_empty() {
             // Names of cluster-wide objects say whose they are.
-            let wide = format!("plinth:{namespace}:{name}").replace(':', "-");
+            let wide = format!("plinth-{namespace}-{name}");
             let labels = build.labels(part);
-            build.object(cluster_role(metadata(None, &wide, labels.clone()), self.cluster_rules.clone()));
+            let mut meta = metadata(None, &wide, labels.clone());
+            meta.annotations = exceptions::of_rules(&self.cluster_rules);
+            build.object(cluster_role(meta, self.cluster_rules.clone()));
             build.object(cluster_role_binding(metadata(None, &wide, labels), &wide, &namespace, &name));
         }
         if !self.rules.is_empty() {
@@ -134,13 +137,14 @@ impl Workload {
         let namespace = build.namespace(part.space).to_owned();
         let mut labels = build.labels(part);
         labels.insert("app.kubernetes.io/version".to_owned(), self.version.clone());
-        let meta = metadata(Some(&namespace), part.name(), labels);
+        let mut meta = metadata(Some(&namespace), part.name(), labels);
         let selector = LabelSelector { match_labels: Some(build.selector(part)), ..LabelSelector::default() };
         let replicas = self.replicas;
         let (disk, parallel) = (self.disk.clone(), self.parallel);
         let has_disk = self.main.mounts.iter().any(|mount| mount.name == "data");
         let ready_seconds = build.highly_available().then_some(10);
         let template = self.template(build);
+        meta.annotations = template.spec.as_ref().map(exceptions::of_pod);
         match form {
             Form::Deployment => build.object_after(
                 apps::Deployment {
@@ -220,7 +224,7 @@ impl Workload {
         let mut labels = build.labels(part);
         labels.insert("app.kubernetes.io/version".to_owned(), self.version);
         labels.extend(identity.map(|identity| identity.labels.clone()).unwrap_or_default());
-        let token = self.token || !self.rules.is_empty() || !self.cluster_rules.is_empty();
+        let token = !self.rules.is_empty() || !self.cluster_rules.is_empty();
         let containers = std::iter::once(self.main).chain(self.sidecars).map(Container::finish).collect();
         let spread = pod::spread(build, part, self.strict_spread, self.form == Form::Deployment);
         let every_node = self.form == Form::DaemonSet;

@@ -34,6 +34,7 @@ mod build;
 mod container;
 mod custom;
 mod deploy;
+pub(crate) mod exceptions;
 mod foundation;
 mod ingress;
 mod network;

@@ -56,7 +56,6 @@ pub(crate) struct Workload {
     pub(super) tls: Option<Vec<String>>,
     pub(super) cluster_rules: Vec<PolicyRule>,
     pub(super) rules: Vec<PolicyRule>,
-    pub(super) token: bool,
     pub(super) metrics: Option<(i32, String, &'static str)>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) service_annotations: BTreeMap<String, String>,
@@ -91,7 +90,6 @@ impl Workload {
             tls: None,
             cluster_rules: Vec::new(),
             rules: Vec::new(),
-            token: false,
             metrics: None,
             annotations: BTreeMap::new(),
             service_annotations: BTreeMap::new(),
@@ -278,12 +276,6 @@ impl Workload {
         self
     }
 
-    /// Gives the pod a token although it gets no rules here.
-    pub fn token(mut self) -> Self {
-        self.token = true;
-        self
-    }
-
     /// Has Prometheus scrape a port over TLS, and allows it to.
     pub fn metrics(mut self, port: i32, path: &str) -> Self {
         self.metrics = Some((port, path.to_owned(), "https"));
@@ -319,15 +311,6 @@ impl Workload {
         self.after.extend(bucket.needs.iter().cloned());
         if let Some(secret) = &build.foundation.credentials {
             self = self.main(|main| with_keys(main, secret));
-        }
-        self
-    }
-
-    /// Like [`Workload::uses_bucket`], when it is the last sidecar that uses it.
-    pub fn sidecar_uses_bucket(mut self, build: &Build<'_>, bucket: &super::Bucket) -> Self {
-        self.after.extend(bucket.needs.iter().cloned());
-        if let (Some(secret), Some(sidecar)) = (&build.foundation.credentials, self.sidecars.pop()) {
-            self.sidecars.push(with_keys(sidecar, secret));
         }
         self
     }
