@@ -334,6 +334,81 @@ fn services_lead_to_ports_of_pods() {
     }
 }
 
+/// The labels and ports of every pod, with its namespace.
+fn pods(case: &Case) -> Vec<(String, BTreeMap<String, String>, BTreeSet<i64>)> {
+    case.manifests()
+        .iter()
+        .filter_map(|object| {
+            let template = template(object)?;
+            let labels = serde_json::from_value(template.pointer("/metadata/labels")?.clone()).ok()?;
+            let ports = list(template, "/spec/containers")
+                .iter()
+                .flat_map(|container| list(container, "/ports"))
+                .filter_map(|port| port["containerPort"].as_i64())
+                .collect();
+            Some((text(object, "/metadata/namespace").to_owned(), labels, ports))
+        })
+        .collect()
+}
+
+#[test]
+fn network_policies_open_ports_that_pods_have_from_pods_that_run() {
+    for case in cases() {
+        let pods = pods(&case);
+        let chosen = |namespace: &str, selector: &Json| -> Vec<&BTreeSet<i64>> {
+            let wanted: BTreeMap<String, String> =
+                serde_json::from_value(selector["matchLabels"].clone()).unwrap_or_default();
+            pods.iter()
+                .filter(|(place, labels, _)| {
+                    place == namespace && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+                })
+                .map(|(_, _, ports)| ports)
+                .collect()
+        };
+        for policy in case.manifests().iter().filter(|object| text(object, "/kind") == "NetworkPolicy") {
+            let who = format!("{}: {}", case.name, name(policy));
+            // Pods that cert-manager makes are nobody's workload.
+            if who.ends_with("acme-http-solver") || policy["spec"]["podSelector"] == serde_json::json!({}) {
+                continue;
+            }
+            let own = chosen(text(policy, "/metadata/namespace"), &policy["spec"]["podSelector"]);
+            assert!(!own.is_empty(), "{who} is for nobody");
+            for rule in list(policy, "/spec/ingress") {
+                for port in list(rule, "/ports") {
+                    let port = port["port"].as_i64().unwrap();
+                    assert!(
+                        own.iter().all(|ports| ports.contains(&port)),
+                        "{who} opens {port}, where nobody listens"
+                    );
+                }
+            }
+            for direction in ["/spec/ingress", "/spec/egress"] {
+                for rule in list(policy, direction) {
+                    for peer in list(rule, "/from").iter().chain(list(rule, "/to")) {
+                        let namespace =
+                            text(peer, "/namespaceSelector/matchLabels/kubernetes.io~1metadata.name");
+                        let Some(selector) = peer.get("podSelector") else { continue };
+                        if namespace == "kube-system" || selector.to_string().contains("http01-solver") {
+                            continue;
+                        }
+                        let other = chosen(namespace, selector);
+                        assert!(!other.is_empty(), "{who} knows {selector}, which does not run");
+                        if direction == "/spec/egress" {
+                            for port in list(rule, "/ports") {
+                                let port = port["port"].as_i64().unwrap();
+                                assert!(
+                                    other.iter().all(|ports| ports.contains(&port)),
+                                    "{who} goes to {port} of {selector}, where nobody listens"
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn no_secret_stands_in_a_config_map_or_an_argument() {
     for case in cases() {
