@@ -139,7 +139,7 @@ pub(crate) fn declare(build: &mut Build<'_>) {
                         backoff_limit: Some(3),
                         active_deadline_seconds: Some(3600),
                         template: PodTemplateSpec {
-                            metadata: Some(pod::template_metadata(pod_labels, Default::default())),
+                            metadata: Some(job::template_metadata(build, pod_labels)),
                             spec: Some(spec),
                         },
                         ..Default::default()

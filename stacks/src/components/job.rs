@@ -1,15 +1,18 @@
 //! A job that runs a script once.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{
     ConfigMap, ConfigMapVolumeSource, EmptyDirVolumeSource, PodTemplateSpec, SecretVolumeSource,
     ServiceAccount, Volume,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use plinth_provider::Urn;
 
 use crate::catalogue::Image;
 use crate::kit::{Build, Container, Part, TLS_DIRECTORY, exceptions, metadata, pod, text_map};
-use crate::model::BucketPurpose;
+use crate::model::{BucketPurpose, Mesh};
 
 /// A script that runs once against a bucket.
 pub(crate) struct Script {
@@ -80,7 +83,7 @@ impl Script {
                     backoff_limit: Some(10),
                     active_deadline_seconds: Some(1800),
                     template: PodTemplateSpec {
-                        metadata: Some(pod::template_metadata(labels, Default::default())),
+                        metadata: Some(template_metadata(build, labels)),
                         spec: Some(spec),
                     },
                     ..Default::default()
@@ -90,6 +93,21 @@ impl Script {
             &after,
         )
     }
+}
+
+/// Metadata of a pod that runs to its end: it stays out of a mesh, whose proxy would not end with it.
+pub(crate) fn template_metadata(build: &Build<'_>, mut labels: BTreeMap<String, String>) -> ObjectMeta {
+    let mut annotations = BTreeMap::new();
+    match build.platform.mesh {
+        Mesh::None => {}
+        Mesh::Istio => {
+            labels.insert("sidecar.istio.io/inject".to_owned(), "false".to_owned());
+        }
+        Mesh::Linkerd => {
+            annotations.insert("linkerd.io/inject".to_owned(), "disabled".to_owned());
+        }
+    }
+    pod::template_metadata(labels, annotations)
 }
 
 /// The volumes of a pod that runs a script: a folder to write in, the script, and its certificate.

@@ -10,7 +10,7 @@ use crate::model::Mesh;
 
 pub(crate) fn declare(build: &mut Build<'_>) {
     build.phase(Phase::Cluster);
-    let spaces: Vec<Space> = Space::ALL.into_iter().filter(|space| wanted(build, *space)).collect();
+    let spaces: Vec<Space> = Space::ALL.into_iter().filter(|space| build.has(*space)).collect();
     let mut seen = BTreeMap::new();
     for space in spaces {
         let name = build.namespace(space).to_owned();
@@ -40,16 +40,6 @@ pub(crate) fn declare(build: &mut Build<'_>) {
     }
 }
 
-fn wanted(build: &Build<'_>, space: Space) -> bool {
-    let platform = build.platform;
-    match space {
-        Space::Platform => true,
-        Space::Agents => platform.collector.agent.enabled || platform.exporters.node_exporter.enabled,
-        Space::CertManager => platform.cert_manager.install,
-        Space::Ingress => platform.ingress.class_name.is_none(),
-    }
-}
-
 fn namespace(build: &Build<'_>, space: Space, name: &str) -> Namespace {
     // Reading the node's logs and counters is what agents are for; nothing else gets that far.
     let level = if space == Space::Agents { "privileged" } else { "restricted" };
@@ -59,7 +49,7 @@ fn namespace(build: &Build<'_>, space: Space, name: &str) -> Namespace {
         labels.insert(format!("pod-security.kubernetes.io/{mode}-version"), "latest".to_owned());
     }
     let mut meta = metadata(None, name, BTreeMap::new());
-    if matches!(space, Space::Platform | Space::Ingress) {
+    if build.is_meshed(space) {
         match build.platform.mesh {
             Mesh::None => {}
             Mesh::Istio => {

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use crate::catalogue::Image;
 use crate::kit::{
-    Build, CA_FILE, CERT_FILE, Check, KEY_FILE, Outside, Peer, Phase, Probes, Space, Workload, metadata,
-    parts, rule, service_port, text_map, yaml,
+    Build, CA_FILE, Check, Outside, Peer, Phase, Probes, Space, Workload, metadata, parts, rule,
+    service_port, yaml,
 };
-use crate::model::{ServiceType, TlsVersion};
+use crate::model::{Cloud, ServiceType, TlsVersion};
 
 const WEB: i32 = 8000;
 const WEB_SECURE: i32 = 8443;
@@ -36,7 +36,7 @@ pub(crate) fn declare(build: &mut Build<'_>) {
     let service = service(build);
     let settings = build.platform.ingress.traefik.clone();
     let shape = build.sizing.traefik.clone();
-    let file = file_provider(settings.min_tls_version);
+    let file = file_provider(settings.min_tls_version, build.peer_name());
     let workload = Workload::deployment(build, part, Image::Traefik, &shape)
         .priority("plinth-foundation")
         .grace(60)
@@ -99,7 +99,7 @@ fn arguments(class: &str, service: &str) -> Vec<String> {
 }
 
 /// What Ingress objects refer to: versions of TLS, headers, and how backends prove who they are.
-fn file_provider(oldest: TlsVersion) -> serde_json::Value {
+fn file_provider(oldest: TlsVersion, peer_name: &str) -> serde_json::Value {
     let mut modern = json!({
         "minVersion": match oldest {
             TlsVersion::Tls12 => "VersionTLS12",
@@ -120,9 +120,6 @@ fn file_provider(oldest: TlsVersion) -> serde_json::Value {
     json!({
         "tls": {
             "options": { "modern": modern },
-            "stores": {
-                "default": { "defaultCertificate": { "certFile": CERT_FILE, "keyFile": KEY_FILE } },
-            },
         },
         "http": {
             "middlewares": {
@@ -137,10 +134,10 @@ fn file_provider(oldest: TlsVersion) -> serde_json::Value {
             },
             "serversTransports": {
                 "internal": {
-                    // Pods are dialled by their address; this is the name that their certificates share.
-                    "serverName": "peer.plinth.internal",
+                    // Pods are dialled by their address; this is the name that their certificates share. No
+                    // certificate of our own: Traefik would go on using the one it read at its start.
+                    "serverName": peer_name,
                     "rootCAs": [CA_FILE],
-                    "certificates": [{ "certFile": CERT_FILE, "keyFile": KEY_FILE }],
                 },
             },
         },
@@ -163,8 +160,14 @@ fn service(build: &mut Build<'_>) -> plinth_provider::Urn {
     let settings = build.platform.ingress.traefik.clone();
     let namespace = build.namespace(Space::Ingress).to_owned();
     let mut meta = metadata(Some(&namespace), part.name(), build.labels(part));
-    meta.annotations =
-        (!settings.service_annotations.is_empty()).then(|| text_map(settings.service_annotations.clone()));
+    let mut annotations = settings.service_annotations.clone();
+    if matches!(build.stack.cloud, Cloud::Aws(_)) {
+        // The balancer that keeps connections and the sender's address; the older kind is what comes by itself.
+        annotations
+            .entry("service.beta.kubernetes.io/aws-load-balancer-type".to_owned())
+            .or_insert_with(|| "nlb".to_owned());
+    }
+    meta.annotations = (!annotations.is_empty()).then_some(annotations);
     let ports = [("web", 80), ("websecure", 443)]
         .map(|(name, port)| ServicePort { port, ..service_port(name, port, "TCP") })
         .to_vec();

@@ -8,7 +8,7 @@ use super::foundation::{Bucket, Foundation, StoreKind};
 use super::network::Edges;
 use super::object::{Object, text_map};
 use super::parts::{Part, Phase, Space};
-use crate::model::{BucketPurpose, Cloud, Database, Platform, Stack};
+use crate::model::{BucketPurpose, Cloud, Database, Mesh, Platform, Stack};
 use crate::sizing::Sizing;
 
 /// For what a program is wanted.
@@ -183,6 +183,25 @@ impl<'a> Build<'a> {
             Space::CertManager => names.cert_manager.as_str(),
             Space::Ingress => names.ingress.as_str(),
         }
+    }
+
+    /// Whether the stack makes a namespace.
+    pub fn has(&self, space: Space) -> bool {
+        let platform = self.platform;
+        match space {
+            Space::Platform => true,
+            Space::Agents => platform.collector.agent.enabled || platform.exporters.node_exporter.enabled,
+            Space::CertManager => platform.cert_manager.install,
+            Space::Ingress => platform.ingress.class_name.is_none(),
+        }
+    }
+
+    /// Whether a namespace's pods join the mesh that is there. Agents use the node's network, and cert-manager must work
+    /// before there is a mesh.
+    pub fn is_meshed(&self, space: Space) -> bool {
+        self.platform.mesh != Mesh::None
+            && matches!(space, Space::Platform | Space::Ingress)
+            && self.has(space)
     }
 
     /// The name under which a part's Service is reached from every namespace.

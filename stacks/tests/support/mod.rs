@@ -21,7 +21,7 @@ const MORE: &[(&str, &str)] = &[
     ),
     (
         "azure",
-        "apiVersion: plinth.dev/v1\nkind: Stack\nname: azure\ncloud: { provider: azure, subscription: 00000000-0000-0000-0000-000000000000, resourceGroup: plinth, location: westeurope }\nplatform:\n  ingress: { className: corporate }\n  certManager:\n    acme: { email: ops@example.com, solver: { http: {} } }\n  exporters: { blackbox: { targets: { shop: { url: \"http://shop.example.com:8080/\" } } } }\n",
+        "apiVersion: plinth.dev/v1\nkind: Stack\nname: azure\ncloud: { provider: azure, subscription: 00000000-0000-0000-0000-000000000000, resourceGroup: plinth, location: westeurope }\nplatform:\n  mesh: linkerd\n  ingress: { className: corporate }\n  certManager:\n    acme: { email: ops@example.com, solver: { http: {} } }\n  exporters: { blackbox: { targets: { shop: { url: \"http://shop.example.com:8080/\" } } } }\n",
     ),
 ];
 
