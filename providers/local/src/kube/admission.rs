@@ -256,6 +256,28 @@ fn pod(server: &Server, object: &mut Json) -> Result<(), Status> {
         }
     }
     default(object, "status.qosClass", quality(object));
+    super::validate::enforce(server, &ns, object)?;
+    quota(server, &ns, object)
+}
+
+/// Refuses a pod beyond what a quota on the number of pods allows.
+fn quota(server: &Server, ns: &str, pod: &Json) -> Result<(), Status> {
+    let (quotas, _) = server.store.list("resourcequotas", Some(ns));
+    for found in &quotas {
+        let hard = found.at("spec.hard");
+        let limit = ["pods", "count/pods"].iter().find_map(|k| Some((*k, hard.get(*k)?.as_str()?)));
+        let Some((what, limit)) = limit else { continue };
+        let (pods, _) = server.store.list("pods", Some(ns));
+        let ended = |p: &Json| matches!(p.text("status.phase"), "Succeeded" | "Failed");
+        let used = pods.iter().filter(|p| !ended(p)).count();
+        if limit.parse::<usize>().is_ok_and(|l| used >= l) {
+            let why = format!(
+                "exceeded quota: {}, requested: {what}=1, used: {what}={used}, limited: {what}={limit}",
+                name(found)
+            );
+            return Err(Status::forbidden("", "pods", name(pod), &why));
+        }
+    }
     Ok(())
 }
 

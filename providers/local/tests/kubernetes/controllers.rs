@@ -510,3 +510,38 @@ async fn external_secrets_are_synced() {
     delete(&api, path).await;
     until(&api, &format!("{NS}/secrets/made"), |r| r.code == 404).await;
 }
+
+#[tokio::test]
+async fn pods_are_kept_out_by_security_levels_and_quotas() {
+    let api = alive();
+    let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    post(
+        &api,
+        "/api/v1/namespaces",
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "safe", "labels": labels}}),
+    )
+    .await;
+    let path = "/apis/apps/v1/namespaces/safe/deployments/web";
+    let loose = apply(&api, path, "p", workload("Deployment", "web", "n:1", 1)).await;
+    assert_eq!(loose.code, 201);
+    assert!(loose.warnings[0].contains("would violate PodSecurity"), "{:?}", loose.warnings);
+    let stuck = until(&api, path, |r| is(&r.body, "ReplicaFailure")).await;
+    let why = condition(&stuck.body, "ReplicaFailure")["message"].as_str().expect("message");
+    assert!(why.contains("violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false (container \"c\" must set securityContext.allowPrivilegeEscalation=false)"), "{why}");
+    assert!(condition(&stuck.body, "Progressing")["status"] == "True");
+    let mut tight = workload("Deployment", "web", "n:1", 1);
+    tight["spec"]["template"]["spec"]["securityContext"] =
+        json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
+    tight["spec"]["template"]["spec"]["containers"][0]["securityContext"] =
+        json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+    let fixed = apply(&api, path, "p", tight).await;
+    assert_eq!(fixed.warnings, Vec::<String>::new());
+    until(&api, path, |r| r.body["status"]["availableReplicas"] == 1 && !is(&r.body, "ReplicaFailure")).await;
+    post(&api, &format!("{NS}/resourcequotas"), json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "2"}}})).await;
+    let path = format!("{APPS}/deployments/many");
+    apply(&api, &path, "p", workload("Deployment", "many", "n:1", 3)).await;
+    let stuck =
+        until(&api, &path, |r| is(&r.body, "ReplicaFailure") && r.body["status"]["readyReplicas"] == 2).await;
+    let why = condition(&stuck.body, "ReplicaFailure")["message"].as_str().expect("message");
+    assert!(why.contains("exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2"), "{why}");
+}

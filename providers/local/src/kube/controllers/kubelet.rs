@@ -142,16 +142,8 @@ impl Kubelet {
         }
         server.system_update(KUBELET, "status", key, run)?;
         for container in containers() {
-            let (title, image) = (container.text("name"), container.text("image"));
-            event(
-                server,
-                pod,
-                KUBELET,
-                "Normal",
-                "Pulled",
-                &format!("Container image \"{image}\" already present on machine"),
-            );
-            event(server, pod, KUBELET, "Normal", "Started", &format!("Started container {title}"));
+            let text = format!("Started container {}", container.text("name"));
+            event(server, pod, KUBELET, "Normal", "Started", &text);
         }
         Ok(None)
     }

@@ -224,19 +224,27 @@ fn requested(pod: &Json, what: &str) -> i128 {
 }
 
 fn resources(node: &Json, pod: &Json, there: &[&Arc<Json>]) -> Option<String> {
+    if name(node) == VIRTUAL {
+        return None;
+    }
     for what in ["cpu", "memory"] {
+        let wanted = requested(pod, what);
+        if wanted == 0 {
+            continue;
+        }
         let Some(room) =
             node.at("status.allocatable").get(what).and_then(Json::as_str).and_then(Quantity::parse)
         else {
             continue;
         };
         let used: i128 = there.iter().map(|p| requested(p, what)).sum();
-        if used + requested(pod, what) > room.milli() {
+        if used + wanted > room.milli() {
             return Some(format!("Insufficient {what}"));
         }
     }
-    let slots = node.at("status.allocatable").get("pods").and_then(Json::as_str).and_then(|p| p.parse().ok());
-    (there.len() >= slots.unwrap_or(110_usize)).then(|| "Too many pods".into())
+    let slots = node.at("status.allocatable").get("pods").and_then(Json::as_str).and_then(Quantity::parse);
+    let slots = slots.and_then(|s| usize::try_from(s.milli() / 1000).ok()).unwrap_or(110);
+    (there.len() >= slots).then(|| "Too many pods".into())
 }
 
 fn host_ports(pod: &Json) -> Vec<(i64, String)> {

@@ -1,5 +1,7 @@
 //! Who owns which field: applying, updating, and the `managedFields` list.
 
+use std::sync::OnceLock;
+
 use super::super::json::{Json, Look, json, remove as remove_at, same as same_in_order};
 use super::super::schema::TypeRef;
 use super::set::{Fields, show};
@@ -102,32 +104,35 @@ pub(crate) fn encode(object: &mut Json, mut entries: Vec<Entry>) {
 }
 
 /// What is never owned: identity and bookkeeping.
-fn bookkeeping() -> Fields {
-    let mut set = Fields::default();
-    for top in ["f:apiVersion", "f:kind"] {
-        set.insert(&[top.to_owned()]);
-    }
-    for field in [
-        "name",
-        "namespace",
-        "creationTimestamp",
-        "selfLink",
-        "uid",
-        "clusterName",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-        "generateName",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    ] {
-        set.insert(&["f:metadata".to_owned(), format!("f:{field}")]);
-    }
-    set
+fn bookkeeping() -> &'static Fields {
+    static SET: OnceLock<Fields> = OnceLock::new();
+    SET.get_or_init(|| {
+        let mut set = Fields::default();
+        for top in ["f:apiVersion", "f:kind"] {
+            set.insert(&[top.to_owned()]);
+        }
+        for field in [
+            "name",
+            "namespace",
+            "creationTimestamp",
+            "selfLink",
+            "uid",
+            "clusterName",
+            "generation",
+            "managedFields",
+            "resourceVersion",
+            "generateName",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+        ] {
+            set.insert(&["f:metadata".to_owned(), format!("f:{field}")]);
+        }
+        set
+    })
 }
 
 fn strip(set: &Fields, ignored: &Fields) -> Fields {
-    let mut out = set.without_subtrees(&bookkeeping()).without_subtrees(ignored);
+    let mut out = set.without_subtrees(bookkeeping()).without_subtrees(ignored);
     if let Some(meta) = out.children.get_mut("f:metadata") {
         meta.here = false;
         if meta.is_empty() {
@@ -276,4 +281,81 @@ pub(crate) fn conflict_message(conflicts: &[Conflict]) -> String {
         lines.extend(conflicts.iter().filter(|c| c.with == manager).map(|c| format!("- {}", c.path)));
     }
     format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::super::schema::builtin::builtin;
+    use super::*;
+
+    fn deployment() -> TypeRef {
+        builtin().by_name("io.k8s.api.apps.v1.Deployment").expect("known")
+    }
+
+    /// Something an applier might want: labels, replicas, containers with environment. Nothing is empty, since what
+    /// is empty is left out when it is stored and so differs from itself until then.
+    fn config() -> impl Strategy<Value = Json> {
+        let word = prop::sample::select(vec!["a", "b", "c"]);
+        let labels = prop::collection::btree_map(word.clone(), prop::sample::select(vec!["1", "2"]), 1..3);
+        let env = prop::collection::btree_map(word.clone(), prop::sample::select(vec!["x", "y"]), 1..3);
+        let containers = prop::collection::btree_map(word, env, 1..3);
+        (labels, prop::option::of(0..3_i64), containers).prop_map(|(labels, replicas, containers)| {
+            let list: Vec<Json> = containers
+                .into_iter()
+                .map(|(name, env)| {
+                    let env: Vec<Json> =
+                        env.into_iter().map(|(n, v)| json!({"name": n, "value": v})).collect();
+                    json!({"name": name, "env": env})
+                })
+                .collect();
+            let mut out =
+                json!({"metadata": {"labels": labels}, "spec": {"template": {"spec": {"containers": list}}}});
+            if let Some(replicas) = replicas {
+                out["spec"]["replicas"] = json!(replicas);
+            }
+            out
+        })
+    }
+
+    fn act(live: &mut Json, entries: &mut Vec<Entry>, manager: &str, config: &Json) -> bool {
+        let writer = Writer { manager, api_version: "apps/v1", subresource: "" };
+        let done =
+            apply(live, config, &deployment(), entries, &writer, &Fields::default(), true).expect("forced");
+        let changed = done.is_some();
+        if let Some(new) = done {
+            *live = new;
+        }
+        entries.retain(|e| !e.fields.is_empty());
+        changed
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_applied_is_there_and_applying_it_again_changes_nothing(
+            steps in prop::collection::vec((prop::sample::select(vec!["one", "two"]), config()), 1..8)
+        ) {
+            let (mut live, mut entries) = (json!({}), Vec::new());
+            let t = deployment();
+            for (manager, config) in &steps {
+                act(&mut live, &mut entries, manager, config);
+                let wanted = field_set(config, &t);
+                let present = field_set(&live, &t);
+                prop_assert!(wanted.difference(&present).is_empty(), "{live:#}");
+                prop_assert!(!act(&mut live, &mut entries, manager, config), "{live:#}");
+            }
+        }
+
+        #[test]
+        fn a_sole_applier_leaves_nothing_of_its_past(first in config(), second in config()) {
+            let (mut live, mut entries) = (json!({}), Vec::new());
+            act(&mut live, &mut entries, "one", &first);
+            act(&mut live, &mut entries, "one", &second);
+            let (mut fresh, mut none) = (json!({}), Vec::new());
+            act(&mut fresh, &mut none, "one", &second);
+            let t = deployment();
+            prop_assert!(field_set(&live, &t).difference(&field_set(&fresh, &t)).is_empty(), "{live:#}");
+        }
+    }
 }

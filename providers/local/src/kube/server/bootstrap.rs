@@ -1,14 +1,16 @@
 //! What a fresh cluster holds.
 
-use super::super::json::{Json, json};
+use super::super::json::{Json, Look, json};
 use super::super::store::Key;
+use super::super::write::DeleteOptions;
 use super::Server;
 
 const MANAGER: &str = "kube-apiserver";
 
 impl Server {
-    /// Creates what is missing.
+    /// Creates what is missing, and forgets what has had its time.
     pub(super) fn bootstrap(&self) {
+        self.expire_events();
         let mut objects: Vec<Json> = Vec::new();
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             objects.push(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
@@ -68,6 +70,23 @@ impl Server {
             && let Err(error) = self.balance_virtual_node()
         {
             tracing::warn!(%error, "virtual node could not be created");
+        }
+    }
+}
+
+impl Server {
+    /// Events live for an hour. Looking once at every start keeps the journal of a long-lived server short.
+    fn expire_events(&self) {
+        let limit = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+        for event in self.store.list("events", None).0 {
+            let seen = [event.text("lastTimestamp"), event.text("metadata.creationTimestamp")];
+            let last = seen.iter().find_map(|t| t.parse::<jiff::Timestamp>().ok());
+            if last.is_some_and(|t| t < limit) {
+                let key = Key::new("events", event.text("metadata.namespace"), event.text("metadata.name"));
+                if let Err(error) = self.system_delete(&key, &DeleteOptions::default()) {
+                    tracing::warn!(%error, "old event could not be dropped");
+                }
+            }
         }
     }
 }

@@ -2,13 +2,16 @@
 
 mod immutable;
 mod names;
+mod pod_security;
 mod pods;
 mod workloads;
 
 pub(crate) use immutable::forbid;
+pub(crate) use pod_security::enforce;
 
 use super::json::{Json, Look, json, name};
 use super::kinds::Resource;
+use super::server::Server;
 use super::status::Cause;
 
 /// What must hold for an object however it came about.
@@ -53,7 +56,7 @@ pub(crate) fn update(resource: &Resource, live: &Json, new: &Json) -> Vec<Cause>
 }
 
 /// What is allowed but worth a word.
-pub(crate) fn warnings(resource: &Resource, object: &Json, warnings: &mut Vec<String>) {
+pub(crate) fn warnings(server: &Server, resource: &Resource, object: &Json, warnings: &mut Vec<String>) {
     if let Some(text) = resource.custom.as_ref().and_then(|c| c.deprecated.clone()) {
         warnings.push(text);
     }
@@ -65,6 +68,9 @@ pub(crate) fn warnings(resource: &Resource, object: &Json, warnings: &mut Vec<St
         _ => return,
     };
     pods::warnings(spec, path, warnings);
+    if resource.storage != "pods" {
+        warnings.extend(pod_security::warn(server, super::json::namespace(object), spec));
+    }
 }
 
 fn data(object: &Json, fields: &[&str]) -> Vec<Cause> {

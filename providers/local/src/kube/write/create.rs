@@ -80,7 +80,7 @@ impl Server {
                 return Err(Status::invalid(&resource.group, &resource.kind, name(&object), causes));
             }
         }
-        validate::warnings(resource, &object, warnings);
+        validate::warnings(self, resource, &object, warnings);
         convert::to_storage(resource, &mut object);
         let key = Key::new(&resource.storage, namespace, name(&object));
         let entries = match owned {

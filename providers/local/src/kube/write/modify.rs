@@ -111,7 +111,7 @@ impl Server {
             validate::forbid(self, resource, live, &new)?;
         }
         if specification && !options.trusted {
-            validate::warnings(resource, &new, warnings);
+            validate::warnings(self, resource, &new, warnings);
         }
         let entries = match entries {
             Some(entries) => entries,
