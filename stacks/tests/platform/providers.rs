@@ -1,14 +1,12 @@
 //! What the providers say about every resource of every platform, offline: inputs that they accept, and an order.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::support::cases;
 use async_trait::async_trait;
 use plinth_kubernetes::{Connector, Kubernetes};
 use plinth_provider::{Error, Provider, Resource, Urn, Value};
-use support::cases;
 
 /// No test here reaches a cluster.
 struct Nowhere;

@@ -1,14 +1,10 @@
 //! The backup's scripts, run by a shell against a Grafana and a bucket that are three lines of shell each.
-#![cfg(unix)]
-
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::{cases, manifest};
+use super::support::{cases, manifest};
 
 /// Answers what Grafana answers: two pages of dashboards, everything else an empty list; `broken` is an error.
 const CURL: &str = r#"#!/bin/sh

@@ -1,13 +1,11 @@
 //! What holds for every object that a platform consists of, whatever the stack.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::support::{Case, cases, manifest};
 use plinth_provider::{Resource, Urn};
 use plinth_stacks::program::{Target, program};
 use serde_json::Value as Json;
-use support::{Case, cases, manifest};
 
 fn text<'a>(object: &'a Json, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Json::as_str).unwrap_or("")
