@@ -36,7 +36,8 @@ impl Apply {
             return run(&session, target, self.run, output, None, QUESTION).await;
         };
         let tree = read_tree(file)?;
-        let text = |key: &str| tree.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |key: &str| tree.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let rehearse = tree.get("rehearse").and_then(serde_json::Value::as_bool).unwrap_or_default();
         let mut stack = self.stack.clone();
         stack.stack = text("stackFile");
@@ -78,7 +79,10 @@ pub async fn write_plan(session: &Session, plan: &SavedPlan, file: &Path) -> Res
         let (key, wrapped) = session.log.sealing_key(&session.state).await?;
         seal_tree(&key, &mut tree)?;
         if let Some(map) = tree.as_object_mut() {
-            map.insert(KEY.to_owned(), serde_json::to_value(wrapped).map_err(|error| cannot(error.to_string()))?);
+            map.insert(
+                KEY.to_owned(),
+                serde_json::to_value(wrapped).map_err(|error| cannot(error.to_string()))?,
+            );
         }
     }
     let text = serde_json::to_string_pretty(&tree).map_err(|error| cannot(error.to_string()))?;
@@ -96,10 +100,15 @@ fn read_tree(file: &Path) -> Result<serde_json::Value, Failure> {
     })
 }
 
-async fn open_plan(session: &Session, mut tree: serde_json::Value, file: &Path) -> Result<SavedPlan, Failure> {
+async fn open_plan(
+    session: &Session,
+    mut tree: serde_json::Value,
+    file: &Path,
+) -> Result<SavedPlan, Failure> {
     let wrong = |why: String| Failure::new(format!("{}: {why}", file.display()));
     if let Some(wrapped) = tree.as_object_mut().and_then(|map| map.remove(KEY)) {
-        let wrapped: WrappedKey = serde_json::from_value(wrapped).map_err(|error| wrong(error.to_string()))?;
+        let wrapped: WrappedKey =
+            serde_json::from_value(wrapped).map_err(|error| wrong(error.to_string()))?;
         let key = session.log.unwrap_key(&wrapped).await?;
         open_tree(&key, &mut tree)?;
     }

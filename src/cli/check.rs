@@ -30,6 +30,10 @@ impl Check {
         } else {
             present::out(&present::check::text(loaded.stack.name.as_str(), &report, &style()));
         }
-        Ok(if report.iter().any(|finding| finding.severity == Severity::Error) { Code::Error } else { Code::Done })
+        Ok(if report.iter().any(|finding| finding.severity == Severity::Error) {
+            Code::Error
+        } else {
+            Code::Done
+        })
     }
 }

@@ -147,7 +147,9 @@ impl From<Vec<plinth_stacks::file::Diagnostic>> for Failure {
 
 impl From<Vec<plinth_stacks::program::ProgramError>> for Failure {
     fn from(errors: Vec<plinth_stacks::program::ProgramError>) -> Self {
-        Self::many(errors.into_iter().map(|error| Diagnostic::error(error.message).help(error.help)).collect())
+        Self::many(
+            errors.into_iter().map(|error| Diagnostic::error(error.message).help(error.help)).collect(),
+        )
     }
 }
 
@@ -165,7 +167,9 @@ impl From<RunError> for Failure {
                 crate::engine::RecoverError::State(error) => return error.into(),
                 other => vec![Diagnostic::error(other.to_string())],
             },
-            RunError::Graph(errors) => errors.iter().map(|error| Diagnostic::error(error.to_string())).collect(),
+            RunError::Graph(errors) => {
+                errors.iter().map(|error| Diagnostic::error(error.to_string())).collect()
+            }
             RunError::Plan(errors) => errors.iter().map(Diagnostic::plan).collect(),
             RunError::Refresh(errors) => refresh(&errors),
             RunError::PlanMoved(why) => vec![
@@ -183,7 +187,9 @@ fn refresh(errors: &[crate::engine::RefreshError]) -> Vec<Diagnostic> {
     for error in errors {
         match seen.iter_mut().find(|(message, ..)| *message == error.error.message) {
             Some((_, _, _, count)) => *count += 1,
-            None => seen.push((error.error.message.clone(), error.error.help.clone(), error.urn.to_string(), 1)),
+            None => {
+                seen.push((error.error.message.clone(), error.error.help.clone(), error.urn.to_string(), 1))
+            }
         }
     }
     seen.into_iter()

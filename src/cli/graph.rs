@@ -32,7 +32,8 @@ impl Graph {
     /// Runs the command.
     pub async fn run(self) -> Result<Code, Failure> {
         let loaded = load(&self.stack.file(), &self.stack.stack)?;
-        let resources = program(&loaded.stack, &ProgramTarget { rehearse: self.stack.place.rehearse, offline: true })?;
+        let resources =
+            program(&loaded.stack, &ProgramTarget { rehearse: self.stack.place.rehearse, offline: true })?;
         // Inferred dependencies need the providers, and these need no systems for it.
         let nowhere = plinth_local::Place::new(std::path::Path::new(""), plinth_local::Options::default());
         let providers = Providers::new()

@@ -38,7 +38,9 @@ impl History {
 
 fn revision_event(revision: &plinth_state::Revision) -> serde_json::Value {
     let mut event = serde_json::json!({ "event": "revision" });
-    if let (Some(event), Ok(serde_json::Value::Object(fields))) = (event.as_object_mut(), serde_json::to_value(revision)) {
+    if let (Some(event), Ok(serde_json::Value::Object(fields))) =
+        (event.as_object_mut(), serde_json::to_value(revision))
+    {
         event.extend(fields);
     }
     event

@@ -45,14 +45,17 @@ impl Local {
     pub async fn run(self) -> Result<Code, Failure> {
         match self.command {
             Command::Serve { stack, port } => {
-                let options = Options { faults: stack.place.faults.clone(), ..Options::default() };
+                let options = Options { faults: stack.place.faults, ..Options::default() };
                 let place = Place::new(&home(&stack)?.place, options);
                 let stop = interrupt::on_signals().stop;
                 let json = stack.output.json;
                 let dir = place.dir().display().to_string();
                 let ready = |endpoint: &plinth_local::Endpoint| {
                     present::out(&if json {
-                        format!("{}\n", serde_json::json!({"event": "serving", "url": endpoint.url, "pid": endpoint.pid}))
+                        format!(
+                            "{}\n",
+                            serde_json::json!({"event": "serving", "url": endpoint.url, "pid": endpoint.pid})
+                        )
                     } else {
                         format!(
                             "Serving the embedded cloud and Kubernetes API of {dir} at {}.\n\

@@ -35,8 +35,10 @@ use self::failure::{Code, Failure};
 /// Provisions a production-grade observability platform and keeps it that way.
 #[derive(Debug, Parser)]
 #[command(name = "plinth", version, max_term_width = 100, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 done or nothing to do, 1 error, 2 changes pending (plan) or drift found (drift), \
-                        3 another run holds the lease, 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 done or nothing to do, 1 error, 2 changes pending (plan) or drift found (drift), \
+                        3 another run holds the lease, 130 interrupted."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -53,7 +53,9 @@ impl Output {
         match value {
             _ if masked => value.to_string(),
             // A single text is printed bare, so that a shell can use it.
-            value if !self.stack.output.json && value.as_str().is_some() => value.as_str().unwrap_or("").to_owned(),
+            value if !self.stack.output.json && value.as_str().is_some() => {
+                value.as_str().unwrap_or("").to_owned()
+            }
             value => value.expose().to_string(),
         }
     }
@@ -82,7 +84,8 @@ fn find<'a>(
             }
         }
     }
-    Err(Failure::new(format!("no resource is recorded under `{what}`")).help("`plinth state list` lists them"))
+    Err(Failure::new(format!("no resource is recorded under `{what}`"))
+        .help("`plinth state list` lists them"))
 }
 
 fn kind_and_name(urn: &plinth_provider::Urn) -> String {

@@ -42,7 +42,9 @@ impl Promote {
             return Err(Failure::new(format!("`{}` cannot be promoted to itself", from.name)));
         }
         let proved = from.state.revisions.iter().rev().find(|revision| {
-            revision.result == Some(Finish::Succeeded) && revision.command != "destroy" && !revision.settings.is_null()
+            revision.result == Some(Finish::Succeeded)
+                && revision.command != "destroy"
+                && !revision.settings.is_null()
         });
         let Some(proved) = proved else {
             let rehearse = if self.place.rehearse { " --rehearse" } else { "" };

@@ -25,7 +25,8 @@ impl Render {
     /// Runs the command.
     pub fn run(self) -> Result<Code, Failure> {
         let loaded = load(&self.stack.file(), &self.stack.stack)?;
-        let resources = program(&loaded.stack, &Target { rehearse: self.stack.place.rehearse, offline: true })?;
+        let resources =
+            program(&loaded.stack, &Target { rehearse: self.stack.place.rehearse, offline: true })?;
         let kubernetes = plinth_kubernetes::Kubernetes::new(std::sync::Arc::new(
             plinth_kubernetes::KubeconfigConnector::new(Vec::new(), None),
         ));
@@ -36,9 +37,14 @@ impl Render {
             // Outputs are unknown here: they show as what they are.
             let inputs = object.inputs.resolve(&mut |_| None);
             match kubernetes.check(&object.urn, inputs) {
-                Ok(inputs) => files.push((file_name(object), plinth_kubernetes::manifest(&object.urn, &inputs))),
+                Ok(inputs) => {
+                    files.push((file_name(object), plinth_kubernetes::manifest(&object.urn, &inputs)))
+                }
                 Err(error) => {
-                    errors.push(super::failure::Diagnostic::error(format!("{}: {}", object.urn, error.message)));
+                    errors.push(super::failure::Diagnostic::error(format!(
+                        "{}: {}",
+                        object.urn, error.message
+                    )));
                 }
             }
         }
@@ -66,7 +72,8 @@ impl Render {
 }
 
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    let cannot = |error: std::io::Error| Failure::new(format!("{} cannot be written: {error}", file.display()));
+    let cannot =
+        |error: std::io::Error| Failure::new(format!("{} cannot be written: {error}", file.display()));
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).map_err(cannot)?;
     }

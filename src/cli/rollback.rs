@@ -33,7 +33,9 @@ impl Rollback {
             Target::new("rollback", resources, &session.providers).map_err(|error| session.located(error))?;
         let target = Target {
             settings: revision.as_ref().map(|revision| revision.settings.clone()).unwrap_or_default(),
-            stack_file_digest: revision.map(|revision| revision.stack_file_digest.clone()).unwrap_or_default(),
+            stack_file_digest: revision
+                .map(|revision| revision.stack_file_digest.clone())
+                .unwrap_or_default(),
             provenance: Some(Provenance {
                 kind: ProvenanceKind::Rollback,
                 from_stack: session.name.clone(),

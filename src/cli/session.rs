@@ -3,7 +3,7 @@
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use plinth_kubernetes::{Kubernetes, KubeconfigConnector};
+use plinth_kubernetes::{KubeconfigConnector, Kubernetes};
 use plinth_local::{LocalCloud, Options as PlaceOptions, Place};
 use plinth_provider::{Path, Providers, Resource, Urn, builtin::Builtin};
 use plinth_stacks::file::{self, Loaded};
@@ -19,7 +19,7 @@ use super::stack_args::{PlaceArgs, StackArgs};
 use crate::engine::{Engine, Events, PlanError, Refresh, RunError, Settings, Target};
 
 /// How old a recorded fact may be before a plan reads it again, unless the stack file says otherwise.
-const DEFAULT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(15 * 60);
+const DEFAULT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How many operations run at once, unless the stack file says otherwise.
 const DEFAULT_CONCURRENCY: usize = 64;
 
@@ -40,7 +40,8 @@ impl Home {
     /// # Errors
     /// When the working folder cannot be told.
     pub fn of(args: &PlaceArgs, settings: Option<&str>, stack: &str) -> Result<Self, Failure> {
-        let cwd = std::env::current_dir().map_err(|error| Failure::new(format!("the working folder: {error}")))?;
+        let cwd =
+            std::env::current_dir().map_err(|error| Failure::new(format!("the working folder: {error}")))?;
         let beside = cwd.join(".plinth");
         let given = args.state.as_deref().or(settings);
         let folder = match given {
@@ -73,8 +74,10 @@ impl Home {
             (Some(passphrase), Encryption::Auto | Encryption::Passphrase) => {
                 Ok(Keys::Passphrase(passphrase.clone()))
             }
-            (None, Encryption::Passphrase) => Err(Failure::new("this stack's secrets are protected by a passphrase")
-                .help("give it in the environment variable PLINTH_PASSPHRASE")),
+            (None, Encryption::Passphrase) => {
+                Err(Failure::new("this stack's secrets are protected by a passphrase")
+                    .help("give it in the environment variable PLINTH_PASSPHRASE"))
+            }
             _ => Ok(Keys::Identity(self.identity.clone())),
         }
     }
@@ -160,7 +163,7 @@ impl Session {
         let mut providers = Providers::new().with(Arc::new(Builtin));
         let embedded = self.rehearse || matches!(self.loaded.stack.cloud, Cloud::Local(_));
         if embedded {
-            let options = PlaceOptions { faults: args.place.faults.clone(), ..PlaceOptions::default() };
+            let options = PlaceOptions { faults: args.place.faults, ..PlaceOptions::default() };
             let place = Place::new(&self.home.place, options);
             providers = providers
                 .with(Arc::new(LocalCloud::new(place.clone())))
@@ -202,7 +205,8 @@ impl Session {
     /// # Errors
     /// When the program refuses it or its resources are not a graph.
     pub fn target(&self, command: &str) -> Result<Target, Failure> {
-        let target = Target::new(command, self.resources()?, &self.providers).map_err(|error| self.located(error))?;
+        let target =
+            Target::new(command, self.resources()?, &self.providers).map_err(|error| self.located(error))?;
         Ok(Target { settings: self.settings(), stack_file_digest: self.digest(), ..target })
     }
 
@@ -225,9 +229,15 @@ impl Session {
     }
 
     /// An engine on this stack.
-    pub fn engine(&self, events: Events, refresh: RefreshChoice, lock_timeout: std::time::Duration) -> Engine {
+    pub fn engine(
+        &self,
+        events: Events,
+        refresh: RefreshChoice,
+        lock_timeout: std::time::Duration,
+    ) -> Engine {
         let settings = &self.loaded.stack.settings;
-        let max_age = settings.refresh_max_age.as_ref().map_or(DEFAULT_MAX_AGE, plinth_stacks::model::Duration::std);
+        let max_age =
+            settings.refresh_max_age.as_ref().map_or(DEFAULT_MAX_AGE, plinth_stacks::model::Duration::std);
         Engine {
             stack: self.name.clone(),
             log: self.log.clone(),

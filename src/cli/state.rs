@@ -111,7 +111,11 @@ async fn verify(args: &StackArgs) -> Result<Code, Failure> {
     let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
     let backend = plinth_state::open_backend(&home.url)?;
     let report = plinth_state::verify(backend, &name, keys).await?;
-    let text = if args.output.json { present::state::verify_json(&report) } else { present::state::verify(&name, &report) };
+    let text = if args.output.json {
+        present::state::verify_json(&report)
+    } else {
+        present::state::verify(&name, &report)
+    };
     present::out(&text);
     Ok(if report.problems.is_empty() { Code::Done } else { Code::Error })
 }
@@ -123,7 +127,9 @@ async fn unlock(args: &StackArgs, approve: super::approve::ApproveArgs) -> Resul
         present::out("No run holds the lease.\n");
         return Ok(Code::Done);
     };
-    if !approve.ask(&format!("The lease is held by {lease}. That run stops at its next step. Break the lease?")) {
+    if !approve
+        .ask(&format!("The lease is held by {lease}. That run stops at its next step. Break the lease?"))
+    {
         return Err(Failure::new("nothing was changed: the lease stays"));
     }
     let mut state = session.state.clone();

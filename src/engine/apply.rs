@@ -48,7 +48,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             concurrency: 64,
-            refresh: Refresh::Auto { max_age: Duration::from_secs(15 * 60) },
+            refresh: Refresh::Auto { max_age: Duration::from_secs(60) },
             lease_ttl: Duration::from_secs(60),
             lock_timeout: Duration::ZERO,
         }

@@ -79,7 +79,8 @@ impl<'a> Builder<'a> {
                 make.insert(&step.urn, tasks.len());
                 tasks.push((at, Work::Make));
             }
-            if matches!(step.op, Op::Delete | Op::Forget | Op::Replace) {
+            let replaced_here = step.op == Op::Replace && !step.by_update;
+            if replaced_here || matches!(step.op, Op::Delete | Op::Forget) {
                 if !step.superseded {
                     let recorded = step.recorded.as_ref().map_or(&step.urn, |recorded| &recorded.urn);
                     remove.insert(recorded, tasks.len());

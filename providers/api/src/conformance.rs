@@ -155,7 +155,17 @@ pub async fn run(provider: &dyn Provider, case: &Case) {
             panic!("the change forces a replacement, not {diff:?}")
         };
         assert!(!forced_by.is_empty(), "a replacement names the paths that force it");
-        if schema.delete_before_replace {
+        let by_update = |path: &crate::Path| {
+            !schema.immutable.iter().any(|pattern| pattern.touches(path))
+                && schema.recreated.iter().any(|pattern| pattern.touches(path))
+        };
+        if forced_by.iter().all(by_update) {
+            let request = suite.request(&replaced);
+            let applied =
+                provider.update(&suite.context(), request, &current).await.expect("update replaces");
+            current = suite.recorded(&replaced, applied);
+            suite.assert_in_sync(&current, "after replacement by update").await;
+        } else if schema.delete_before_replace {
             suite.delete(&current).await;
             current = suite.create(&replaced).await;
             suite.assert_in_sync(&current, "after replacement").await;

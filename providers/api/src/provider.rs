@@ -183,14 +183,15 @@ impl Diff {
         Self::from_changes(schema, changes_with_sets(before, after, &schema.set_like))
     }
 
-    /// Sorts changes into none, update or replace by the schema's immutable paths.
+    /// Sorts changes into none, update or replace by the schema's immutable and recreated paths.
     pub fn from_changes(schema: &KindSchema, changes: Vec<Change>) -> Self {
         if changes.is_empty() {
             return Self::None;
         }
+        let forcing = || schema.immutable.iter().chain(&schema.recreated);
         let forced_by: Vec<Path> = changes
             .iter()
-            .filter(|change| schema.immutable.iter().any(|pattern| pattern.touches(&change.path)))
+            .filter(|change| forcing().any(|pattern| pattern.touches(&change.path)))
             .map(|change| change.path.clone())
             .collect();
         if forced_by.is_empty() { Self::Update(changes) } else { Self::Replace { changes, forced_by } }
@@ -248,6 +249,8 @@ pub struct Context {
     pub reporter: Arc<dyn Reporter>,
     /// The handle of an operation that an earlier run began: go on waiting for it.
     pub handle: Option<String>,
+    /// Inputs that the approved plan takes back from whoever changed them; only these may be overruled.
+    pub take_over: Vec<Path>,
 }
 
 impl std::fmt::Debug for Context {
@@ -269,6 +272,7 @@ impl Context {
             cancel: CancellationToken::new(),
             reporter: Arc::new(Silent),
             handle: None,
+            take_over: Vec::new(),
         }
     }
 

@@ -9,6 +9,9 @@ use crate::Pattern;
 pub struct KindSchema {
     /// Inputs whose change forces a replacement.
     pub immutable: Vec<Pattern>,
+    /// Inputs whose change forces a replacement that `update` carries out by itself, since something that belongs to
+    /// the old one must outlive it (a StatefulSet's pods and volumes).
+    pub recreated: Vec<Pattern>,
     /// Inputs and outputs that are secret whoever sets them.
     pub secret: Vec<Pattern>,
     /// Outputs that the system computes, and that may change with an update.
@@ -27,6 +30,7 @@ impl Default for KindSchema {
     fn default() -> Self {
         Self {
             immutable: Vec::new(),
+            recreated: Vec::new(),
             secret: Vec::new(),
             computed: Vec::new(),
             set_like: Vec::new(),

@@ -18,6 +18,7 @@ pub(crate) fn schema(gvk: &Gvk) -> KindSchema {
     let (usual, timeout) = durations(gvk);
     KindSchema {
         immutable: KindSchema::patterns(&immutable),
+        recreated: KindSchema::patterns(if gvk.is("apps", "StatefulSet") { &RECREATED } else { &[] }),
         secret: KindSchema::patterns(secret),
         computed: KindSchema::patterns(&["metadata.uid", "status", "spec.clusterIP", "spec.volumeName"]),
         set_like: KindSchema::patterns(&["metadata.finalizers"]),
@@ -32,7 +33,7 @@ pub(crate) fn schema(gvk: &Gvk) -> KindSchema {
 /// HorizontalPodAutoscalers, CronJobs, a Job's parallelism, backoff, deadline and time to live, the capacity and
 /// reclaim policy of a volume, a Service's type.
 ///
-/// Not here either: the parts of a StatefulSet that an update changes by leaving its pods as orphans for a moment
+/// Not here either: the parts of a StatefulSet that are replaced by leaving its pods as orphans for a moment
 /// (see [`recreates`]), so that neither pods nor claims are lost.
 fn immutable_paths(gvk: &Gvk) -> &'static [&'static str] {
     match (gvk.group.as_str(), gvk.kind.as_str()) {
@@ -268,7 +269,7 @@ mod tests {
                 "apps/v1/StatefulSet",
                 json!({"spec": {"volumeClaimTemplates": [claim("1Gi", "a")]}}),
                 json!({"spec": {"volumeClaimTemplates": [claim("2Gi", "a")]}}),
-                "update",
+                "replace",
             ),
             (
                 "batch/v1/Job",

@@ -266,7 +266,7 @@ impl<'a> Run<'a> {
         self.execution.events.send(Event::StepStarted {
             urn: step.urn.clone(),
             op: step.op,
-            action: action(step.op, work),
+            action: action(step, work),
         });
         let shared = self.shared.clone();
         self.running.spawn(async move {
@@ -291,7 +291,7 @@ impl<'a> Run<'a> {
                 let urn = recorded.urn.clone();
                 return Ok(Prepared::Record(vec![LogEvent::Forgot { urn, id: None }]));
             }
-            return Ok(Prepared::Operation(Operation {
+            return Ok(Prepared::Operation(Box::new(Operation {
                 urn: recorded.urn.clone(),
                 inputs: Value::Null,
                 connection: recorded.connection.clone(),
@@ -299,12 +299,13 @@ impl<'a> Run<'a> {
                 options: recorded.options.clone(),
                 provider,
                 timeout: timeouts.delete.unwrap_or(schema.default_timeout),
+                take_over: Vec::new(),
                 moved_from: None,
                 call: Call::Delete {
                     superseded: step.superseded || (step.op == Op::Replace && !step.delete_before_replace),
                     recorded,
                 },
-            }));
+            })));
         }
         if step.op == Op::Same {
             return Ok(Prepared::Record(vec![adjusted(step)]));
@@ -318,11 +319,12 @@ impl<'a> Run<'a> {
                     false => return Ok(Prepared::Record(vec![adjusted(step)])),
                 }
             }
+            (Op::Replace, Some(recorded)) if step.by_update => Call::Update(recorded),
             (Op::Replace, Some(_)) => Call::Create { replaces: !step.delete_before_replace },
             _ => Call::Create { replaces: false },
         };
         let timeout = if step.op == Op::Update { timeouts.update } else { timeouts.create };
-        Ok(Prepared::Operation(Operation {
+        Ok(Prepared::Operation(Box::new(Operation {
             urn: step.urn.clone(),
             call,
             inputs,
@@ -331,8 +333,9 @@ impl<'a> Run<'a> {
             options: step.options.clone(),
             provider,
             timeout: timeout.unwrap_or(schema.default_timeout),
+            take_over: step.take_over.clone(),
             moved_from: step.moved_from.clone(),
-        }))
+        })))
     }
 
     /// The step's inputs and connection with every output in its place.
@@ -443,7 +446,7 @@ impl<'a> Run<'a> {
     }
 
     fn tell_finished(&self, step: &Step, task: usize, duration: Duration) {
-        let action = action(step.op, self.schedule.tasks[task].work);
+        let action = action(step, self.schedule.tasks[task].work);
         self.execution.events.send(Event::StepFinished {
             urn: step.urn.clone(),
             op: step.op,
@@ -455,7 +458,7 @@ impl<'a> Run<'a> {
     fn done(&mut self, task: usize) {
         let step = self.step(task);
         let last_half = match self.schedule.tasks[task].work {
-            Work::Make => step.op != Op::Replace || step.delete_before_replace,
+            Work::Make => step.op != Op::Replace || step.delete_before_replace || step.by_update,
             Work::Remove => step.op != Op::Replace || !step.delete_before_replace,
         };
         if last_half {
@@ -529,7 +532,7 @@ impl<'a> Run<'a> {
 }
 
 enum Prepared {
-    Operation(Operation),
+    Operation(Box<Operation>),
     /// Nothing happens outside of state.
     Record(Vec<LogEvent>),
 }
@@ -547,8 +550,9 @@ fn adjusted(step: &Step) -> LogEvent {
     }
 }
 
-fn action(op: Op, work: Work) -> &'static str {
-    match (op, work) {
+fn action(step: &Step, work: Work) -> &'static str {
+    match (step.op, work) {
+        (Op::Replace, _) if step.by_update => "replace",
         (Op::Replace, Work::Make) => "create",
         (Op::Replace, Work::Remove) => "delete",
         (op, _) => op.as_str(),

@@ -78,6 +78,8 @@ pub struct Operation {
     pub provider: Arc<dyn Provider>,
     /// How long it may take.
     pub timeout: Duration,
+    /// Inputs that it takes back from whoever changed them.
+    pub take_over: Vec<plinth_provider::Path>,
     /// Its name before, when it has a new one.
     pub moved_from: Option<Urn>,
 }
@@ -132,6 +134,7 @@ impl Operation {
             cancel: shared.stop_now.clone(),
             reporter: Arc::new(StepReporter { urn: self.urn.clone(), op, shared: shared.clone() }),
             handle: None,
+            take_over: self.take_over.clone(),
         };
         let result = self.try_until_done(&context, shared).await;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use plinth_provider::{
-    Change, Diff, Drift, OutputRef, Path, Pattern, Provider, Providers, Recorded, Resource, Urn, Value,
+    Change, Diff, Drift, KindSchema, OutputRef, Path, Pattern, Provider, Providers, Recorded, Resource, Urn,
+    Value,
 };
 use plinth_state::State;
 
@@ -64,7 +65,11 @@ impl PlanError {
             Self::Invalid { help, .. } => help.clone(),
             Self::NoSuchOutput { .. } => None,
             Self::Protected { .. } => {
-                Some("set `protect: false` on it and apply that first, if it really may go".to_owned())
+                Some(
+                "if it really may go, take the protection away (`protect: false` on the resource, `cluster.deletionProtection: \
+                 false` for the platform's cluster) and apply that first"
+                    .to_owned(),
+            )
             }
         }
     }
@@ -169,8 +174,8 @@ impl<'a> Planner<'a> {
             _ => provider.predict(&resource.urn, &inputs, None),
         };
         self.outputs.insert(&resource.urn, outputs);
-        let kind_order =
-            provider.schema(resource.urn.kind()).is_ok_and(|schema| schema.delete_before_replace);
+        let schema = provider.schema(resource.urn.kind()).unwrap_or_default();
+        let by_update = decision.op == Op::Replace && recorded.is_some() && decision.is_by_update(&schema);
         let dependencies = self.desired.dependency_urns(at);
         let adjust = decision.op == Op::Same
             && recorded.is_some_and(|r| r.options != resource.options || r.dependencies != dependencies);
@@ -185,7 +190,12 @@ impl<'a> Planner<'a> {
             dependencies,
             options: resource.options.clone(),
             recorded: recorded.cloned().map(Box::new),
-            delete_before_replace: resource.options.delete_before_replace.unwrap_or(kind_order),
+            delete_before_replace: resource
+                .options
+                .delete_before_replace
+                .unwrap_or(schema.delete_before_replace),
+            by_update,
+            take_over: decision.take_over,
             moved_from: recorded.map(|r| &r.urn).filter(|urn| **urn != resource.urn).cloned(),
             superseded: false,
             adjust,
@@ -267,12 +277,13 @@ impl<'a> Planner<'a> {
                 }],
                 forced_by: vec![path],
                 reason: Some("it moves to another system".to_owned()),
+                take_over: Vec::new(),
             });
         }
         let mut decision = Decision::from_diff(provider.diff(recorded, inputs)?);
         if let Some(Fact::There { drift, .. }) = fact {
             let schema = provider.schema(resource.urn.kind())?;
-            decision.add_drift(drift, inputs, &schema.immutable, &resource.options.ignore_changes);
+            decision.add_drift(drift, inputs, &schema, &resource.options.ignore_changes);
         }
         decision.replace_on(&resource.options.replace_on_changes);
         if decision.op == Op::Same && recorded.unsettled {
@@ -291,11 +302,22 @@ struct Decision {
     changes: Vec<Change>,
     forced_by: Vec<Path>,
     reason: Option<String>,
+    take_over: Vec<Path>,
 }
 
 impl Decision {
+    /// Whether everything that forces the replacement is what the kind's update replaces by itself.
+    fn is_by_update(&self, schema: &KindSchema) -> bool {
+        let touches = |patterns: &[Pattern], path| patterns.iter().any(|pattern| pattern.touches(path));
+        !self.forced_by.is_empty()
+            && self
+                .forced_by
+                .iter()
+                .all(|path| touches(&schema.recreated, path) && !touches(&schema.immutable, path))
+    }
+
     fn new(op: Op) -> Self {
-        Self { op, changes: Vec::new(), forced_by: Vec::new(), reason: None }
+        Self { op, changes: Vec::new(), forced_by: Vec::new(), reason: None, take_over: Vec::new() }
     }
 
     fn because(mut self, reason: &str) -> Self {
@@ -312,7 +334,7 @@ impl Decision {
     }
 
     /// Adds what somebody changed behind Plinth's back: it goes from the live value to the desired one.
-    fn add_drift(&mut self, drift: &[Drift], inputs: &Value, immutable: &[Pattern], ignored: &[Path]) {
+    fn add_drift(&mut self, drift: &[Drift], inputs: &Value, schema: &KindSchema, ignored: &[Path]) {
         let mut by_path: BTreeMap<Path, Change> = std::mem::take(&mut self.changes)
             .into_iter()
             .map(|change| (change.path.clone(), change))
@@ -328,7 +350,9 @@ impl Decision {
                 drifted.path.clone(),
                 Change { path: drifted.path.clone(), before: drifted.live.clone(), after },
             );
-            if immutable.iter().any(|pattern| pattern.touches(&drifted.path)) {
+            self.take_over.push(drifted.path.clone());
+            if schema.immutable.iter().chain(&schema.recreated).any(|pattern| pattern.touches(&drifted.path))
+            {
                 self.forced_by.push(drifted.path.clone());
             }
             self.reason.get_or_insert_with(|| match &drifted.by {

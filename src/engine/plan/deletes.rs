@@ -50,6 +50,8 @@ fn step(recorded: &Recorded, op: Op) -> Step {
         options: recorded.options.clone(),
         recorded: Some(Box::new(recorded.clone())),
         delete_before_replace: false,
+        by_update: false,
+        take_over: Vec::new(),
         moved_from: None,
         superseded: false,
         adjust: false,

@@ -62,6 +62,10 @@ pub struct Step {
     pub recorded: Option<Box<Recorded>>,
     /// For a replacement: the old one goes first.
     pub delete_before_replace: bool,
+    /// For a replacement: the provider's update carries it out, so that what belongs to the old one outlives it.
+    pub by_update: bool,
+    /// Inputs that the step takes back from whoever changed them.
+    pub take_over: Vec<Path>,
     /// The name under which it is recorded, when that differs.
     pub moved_from: Option<Urn>,
     /// A delete of an old instance that an interrupted replacement left.

@@ -20,6 +20,9 @@ use crate::engine::{
 pub const FIXED: &str = "fake:Fixed";
 pub const FREE: &str = "fake:Free";
 
+/// Sees a side effect before it happens.
+pub type Watch = Box<dyn Fn(&Urn) + Send + Sync>;
+
 /// What exists, and what happened, in order.
 #[derive(Default)]
 pub struct World {
@@ -30,7 +33,7 @@ pub struct World {
     pub lose_reply_in: AtomicU64,
     serial: AtomicU64,
     /// Called with every side effect before it happens.
-    pub on_effect: Mutex<Option<Box<dyn Fn(&Urn) + Send + Sync>>>,
+    pub on_effect: Mutex<Option<Watch>>,
 }
 
 impl World {
@@ -180,7 +183,12 @@ pub struct Mortal {
 
 impl Mortal {
     pub fn new(inner: Arc<dyn Backend>, creates: u64, store_last: bool) -> Arc<Self> {
-        Arc::new(Self { inner, creates_left: AtomicU64::new(creates), store_last, died: tokio::sync::Notify::new() })
+        Arc::new(Self {
+            inner,
+            creates_left: AtomicU64::new(creates),
+            store_last,
+            died: tokio::sync::Notify::new(),
+        })
     }
 
     async fn die<T>(&self) -> T {

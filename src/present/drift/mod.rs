@@ -48,7 +48,7 @@ pub fn text(stack: &str, report: &DriftReport, style: &Style) -> String {
     }
     let (gone, all) = (missing(report), report.drifted.len());
     text.push_str(&format!("\nDrift in {stack}: {} changed, {gone} missing, of {looked}.\n", all - gone));
-    text.push_str("`plinth apply` brings them back to what the stack file says.\n");
+    text.push_str("`plinth apply --refresh always` brings them back to what the stack file says.\n");
     text
 }
 

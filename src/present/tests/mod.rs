@@ -27,6 +27,8 @@ pub(super) fn step(op: Op, phase: &str, kind: &str, name: &str) -> Step {
         dependencies: Vec::new(),
         options: Options { phase: phase.to_owned(), ..Options::default() },
         recorded: None,
+        by_update: false,
+        take_over: Vec::new(),
         delete_before_replace: false,
         moved_from: None,
         superseded: false,

@@ -51,7 +51,7 @@ fn drift_as_text() {
     - k8s:v1/ConfigMap::a "quoted" name  is gone
 
     Drift in prod: 1 changed, 1 missing, of 210 resources.
-    `plinth apply` brings them back to what the stack file says.
+    `plinth apply --refresh always` brings them back to what the stack file says.
     "#);
     let none = DriftReport { resources: 1, ..DriftReport::default() };
     assert_snapshot!(drift::text("prod", &none, &Style::default()), @"No drift in prod: 1 resource as recorded.");

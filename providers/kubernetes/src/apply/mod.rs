@@ -8,6 +8,7 @@ mod claims;
 mod handover;
 mod one_of;
 mod pause;
+mod take_over;
 
 use http::Method;
 use plinth_provider::{Applied, Class, Context, Error, Path, Recorded, Request, Result, Urn, Value};
@@ -218,12 +219,18 @@ impl<'a> Writer<'a> {
                     manner.without_replicas = true;
                     continue;
                 }
-                if !conflicts.iter().all(|conflict| handover::is_ours(&conflict.manager)) {
-                    return Err(status.into_error(false));
+                let planned = &self.context.take_over;
+                if conflicts.iter().all(|conflict| {
+                    handover::is_ours(&conflict.manager)
+                        || take_over::is_planned(&conflict.field, self.inputs, planned)
+                }) {
+                    if conflicts.iter().any(|conflict| handover::is_ours(&conflict.manager)) {
+                        live = handover::absorb(self, &target, live, &[MANAGER]).await?;
+                    }
+                    manner.force = true;
+                    continue;
                 }
-                live = handover::absorb(self, &target, live, &[MANAGER]).await?;
-                // What an earlier write of ours holds under its own name.
-                manner.force = true;
+                return Err(status.into_error(false));
             } else if status.is_immutable() && self.gvk.is("apps", "StatefulSet") {
                 // The record did not show it (an interrupted update), or this server allows less than others.
                 return self.recreate(&target, &id).await;

@@ -1,0 +1,10 @@
+//! The binary as a user runs it: each test has a folder of its own, an embedded cloud of its own, and real clients.
+
+mod crash;
+mod day_two;
+mod main_job;
+mod mistakes;
+mod promotion;
+mod runs;
+mod secrets;
+mod support;

@@ -1,0 +1,149 @@
+//! Runs as processes: exit codes, the lease, interrupts, events, other homes for state.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::support::{SMALL, Sandbox};
+
+#[test]
+fn events_are_one_json_object_per_line_and_end_with_a_summary() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.yaml", SMALL);
+    let planned = sandbox.plinth(&["plan", "-s", "small.yaml", "--json"]).expect(2);
+    assert_eq!(planned.counts(), [8, 0, 0, 0, 0]);
+    assert!(planned.summary()["duration_ms"].is_u64() && planned.summary()["same"] == 0);
+    let applied = sandbox.plinth(&["apply", "-s", "small.yaml", "--yes", "--json"]).expect(0);
+    let kinds: Vec<String> =
+        applied.events().iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect();
+    for kind in ["step", "started", "step_started", "step_finished", "summary"] {
+        assert!(kinds.iter().any(|found| found == kind), "{kind} in {kinds:?}");
+    }
+    let again = sandbox.plinth(&["apply", "-s", "small.yaml", "--yes", "--json"]).expect(0);
+    assert_eq!(again.counts(), [0; 5]);
+    assert_eq!(again.summary()["same"], 8);
+    let destroyed = sandbox.plinth(&["destroy", "-s", "small.yaml", "--yes", "--json"]).expect(0);
+    assert_eq!(destroyed.counts(), [0, 0, 0, 8, 0]);
+}
+
+#[test]
+fn pipes_get_plain_lines() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.yaml", SMALL);
+    let ran = sandbox.plinth(&["apply", "-s", "small.yaml", "--yes"]).expect(0);
+    assert!(
+        !ran.out.contains('\x1b') && !ran.out.contains('\r'),
+        "no cursor tricks, no colour:\n{}",
+        ran.out
+    );
+    assert!(ran.out.contains("8 created"), "{}", ran.out);
+}
+
+#[test]
+fn a_held_lease_is_exit_code_three_with_the_facts() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.yaml", SMALL.replace("web:1.0.0", "web:does-not-exist"));
+    let mut first = sandbox
+        .command(&["apply", "-s", "small.yaml", "--yes"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // It holds the lease while it waits for an image that does not exist.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let held = loop {
+        let ran = sandbox.plinth(&["destroy", "-s", "small.yaml", "--yes"]);
+        if ran.code == 3 || Instant::now() > deadline {
+            break ran;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let pid = first.id().to_string();
+    let _ = first.kill();
+    first.wait().unwrap();
+    let held = held.expect(3);
+    assert!(
+        held.err.contains("holds the lease") && held.err.contains(&pid) && held.err.contains("plinth apply"),
+        "{}",
+        held.err
+    );
+    // Its process is dead now, so the lease is taken over at once, and what it began is cleared up.
+    sandbox.plinth(&["destroy", "-s", "small.yaml", "--yes"]).expect(0);
+    assert_eq!(sandbox.plinth(&["state", "list", "-s", "small.yaml"]).expect(0).out, "");
+}
+
+#[test]
+fn the_first_interrupt_finishes_what_is_in_flight() {
+    let sandbox = Sandbox::with_stacks();
+    let mut run = sandbox
+        .command(&["apply", "-s", "local", "--yes", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let signalled =
+        std::process::Command::new("kill").args(["-INT", &run.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    let output = run.wait_with_output_timeout(Duration::from_secs(60));
+    assert_eq!(output.0, Some(130), "{}", output.1);
+    assert!(output.1.contains("\"event\":\"interrupted\""));
+    let state = sandbox.plinth(&["state", "verify", "-s", "local"]).expect(0);
+    assert!(!state.out.is_empty());
+    sandbox.plinth(&["destroy", "-s", "local", "--yes"]).expect(0);
+}
+
+#[test]
+fn state_and_the_embedded_cloud_live_where_they_are_told() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.yaml", SMALL);
+    let url = format!("file://{}", sandbox.path("elsewhere").display());
+    sandbox.plinth(&["apply", "-s", "small.yaml", "--yes", "--state", &url]).expect(0);
+    assert!(sandbox.path("elsewhere/small/log").exists() && !sandbox.path(".plinth").exists());
+    sandbox.plinth(&["plan", "-s", "small.yaml", "--state", &url, "--refresh", "always"]).expect(0);
+    sandbox.plinth(&["state", "verify", "-s", "small.yaml", "--state", &url]).expect(0);
+    // A rehearsal of the same stack is another world.
+    let rehearsed =
+        sandbox.plinth(&["plan", "-s", "small.yaml", "--state", &url, "--rehearse", "--json"]).expect(2);
+    assert_eq!(rehearsed.counts()[0], 8);
+}
+
+#[test]
+fn faults_are_survived_and_replayed_by_seed() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.yaml", SMALL);
+    for seed in ["1:0.3", "2:0.3", "3:0.3"] {
+        sandbox
+            .plinth(&["apply", "-s", "small.yaml", "--rehearse", "--faults", seed, "--yes", "--json"])
+            .expect(0);
+        sandbox.plinth(&["plan", "-s", "small.yaml", "--rehearse", "--refresh", "always"]).expect(0);
+        sandbox.plinth(&["destroy", "-s", "small.yaml", "--rehearse", "--faults", seed, "--yes"]).expect(0);
+    }
+}
+
+trait WaitWithTimeout {
+    fn wait_with_output_timeout(&mut self, patience: Duration) -> (Option<i32>, String);
+}
+
+impl WaitWithTimeout for std::process::Child {
+    fn wait_with_output_timeout(&mut self, patience: Duration) -> (Option<i32>, String) {
+        use std::io::Read;
+        let mut out = self.stdout.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = out.read_to_string(&mut text);
+            text
+        });
+        let deadline = Instant::now() + patience;
+        let status = loop {
+            match self.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > deadline => {
+                    let _ = self.kill();
+                    break self.wait().unwrap();
+                }
+                None => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        (status.code(), reader.join().unwrap())
+    }
+}
