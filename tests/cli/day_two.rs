@@ -169,10 +169,10 @@ resources:
     name: widget
     inputs: { metadata: { name: w, namespace: widgets }, spec: { size: 3 } }
   - kind: "k8s:v1/Namespace"
-    name: widgets
+    name: namespace
     inputs: { metadata: { name: widgets } }
   - kind: "k8s:apiextensions.k8s.io/v1/CustomResourceDefinition"
-    name: widgets
+    name: definition
     inputs:
       metadata: { name: widgets.demo.plinth.dev }
       spec:

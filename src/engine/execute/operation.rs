@@ -236,11 +236,7 @@ impl Operation {
                 Some(Recorded { unsettled: true, urn: self.urn.clone(), ..(**recorded).clone() })
             }
             Call::Delete { superseded: true, .. } => None,
-            Call::Create { .. }
-                if matches!(error.class, Class::Invalid | Class::Denied | Class::AlreadyExists) =>
-            {
-                None
-            }
+            Call::Create { .. } if error.class == Class::AlreadyExists => None,
             Call::Create { .. } => {
                 let context =
                     Context { deadline: Instant::now() + Duration::from_secs(30), ..context.clone() };

@@ -92,6 +92,7 @@ pub fn plan(
         providers,
         outputs: HashMap::with_capacity(desired.resources().len()),
         claimed: HashSet::new(),
+        deleted_first: HashSet::new(),
         errors: Vec::new(),
     };
     let mut steps = Vec::with_capacity(desired.resources().len());
@@ -137,6 +138,8 @@ struct Planner<'a> {
     outputs: HashMap<&'a Urn, Value>,
     /// Recorded resources that a desired one stands for.
     claimed: HashSet<Urn>,
+    /// Replacements whose old instance goes first.
+    deleted_first: HashSet<Urn>,
     errors: Vec<PlanError>,
 }
 
@@ -177,6 +180,14 @@ impl<'a> Planner<'a> {
         let schema = provider.schema(resource.urn.kind()).unwrap_or_default();
         let by_update = decision.op == Op::Replace && recorded.is_some() && decision.is_by_update(&schema);
         let dependencies = self.desired.dependency_urns(at);
+        // Where a dependency goes before its new one comes, what used the old one must go even earlier.
+        let delete_before_replace =
+            resource.options.delete_before_replace.unwrap_or(schema.delete_before_replace)
+                || (decision.op == Op::Replace
+                    && dependencies.iter().any(|urn| self.deleted_first.contains(urn)));
+        if decision.op == Op::Replace && !by_update && delete_before_replace {
+            self.deleted_first.insert(resource.urn.clone());
+        }
         let adjust = decision.op == Op::Same
             && recorded.is_some_and(|r| r.options != resource.options || r.dependencies != dependencies);
         Some(Step {
@@ -190,10 +201,7 @@ impl<'a> Planner<'a> {
             dependencies,
             options: resource.options.clone(),
             recorded: recorded.cloned().map(Box::new),
-            delete_before_replace: resource
-                .options
-                .delete_before_replace
-                .unwrap_or(schema.delete_before_replace),
+            delete_before_replace,
             by_update,
             take_over: decision.take_over,
             moved_from: recorded.map(|r| &r.urn).filter(|urn| **urn != resource.urn).cloned(),

@@ -27,7 +27,11 @@ async fn apply_then_plan_is_empty_and_a_second_apply_does_nothing() {
     assert_eq!(report.counts.create, 3);
     assert_eq!(bench.take_history(), ["create a", "create b"]);
     let plan = bench.plan(resources(), &Facts::default()).await;
-    assert!(!plan.has_changes(), "{plan:?}");
+    assert!(
+        !plan.has_changes(),
+        "{:?}",
+        plan.changes().map(|step| (step.urn.short(), step.op, &step.changes)).collect::<Vec<_>>()
+    );
     let seq = bench.state().await.seq;
     bench.apply(resources()).await;
     assert_eq!(bench.take_history(), Vec::<String>::new());
@@ -266,7 +270,7 @@ proptest! {
                 assert_eq!(live.len(), resources.len());
                 assert!(live.values().all(|instances| instances.len() == 1), "{live:?}");
                 let plan = bench.plan(resources, &Facts::default()).await;
-                assert!(!plan.has_changes(), "{plan:?}");
+                assert!(!plan.has_changes(), "{:?}", plan.changes().map(|step| (step.urn.short(), step.op, &step.changes)).collect::<Vec<_>>());
             }
             bench.apply(Vec::new()).await;
             assert!(bench.world.live().is_empty(), "destroy leaves nothing");
@@ -289,4 +293,38 @@ async fn a_ten_thousand_deep_chain_and_an_empty_graph_apply() {
     let plan = crate::engine::plan(&target.desired, &state, &Facts::default(), &engine.providers).unwrap();
     let schedule = crate::engine::Schedule::build(&plan, |_, _| std::time::Duration::from_millis(1));
     assert_eq!(schedule.critical_path(), std::time::Duration::from_secs(2));
+}
+
+/// Ten times the resources may take at most some twenty times as long: the smallest of several runs of each, since
+/// machines are noisy.
+#[test]
+fn planning_grows_linearly() {
+    let measure = |count: usize| {
+        let bench = Bench::new();
+        let layered: Vec<Resource> = (0..count)
+            .map(|at| {
+                let layer = at / 100;
+                let needs: Vec<_> = (0..3)
+                    .filter(|_| layer > 0)
+                    .map(|edge| urn(FIXED, &format!("r{}", (layer - 1) * 100 + (at * 7 + edge * 31) % 100)))
+                    .collect();
+                thing(FIXED, &format!("r{at}"), &[], &needs)
+            })
+            .collect();
+        let state = plinth_state::State::default();
+        (0..4)
+            .map(|_| {
+                let started = std::time::Instant::now();
+                let target = Target::new("plan", layered.clone(), &bench.providers()).unwrap();
+                let plan =
+                    crate::engine::plan(&target.desired, &state, &Facts::default(), &bench.providers())
+                        .unwrap();
+                assert_eq!(plan.counts().create as usize, count);
+                started.elapsed()
+            })
+            .min()
+            .unwrap()
+    };
+    let (small, large) = (measure(1_000), measure(10_000));
+    assert!(large < small * 20, "1,000 take {small:?}, 10,000 take {large:?}");
 }

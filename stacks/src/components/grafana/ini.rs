@@ -269,12 +269,10 @@ fn open_id_connect(oidc: &Oidc, ini: &mut Ini) {
     }
 }
 
-/// Replicas tell each other what they have sent.
+/// Replicas tell each other what they have sent. A single one is told the same, so that a change of their number changes
+/// nothing else.
 fn alerting(b: &Build<'_>, ini: &mut Ini) {
     ini.section("unified_alerting", [("enabled", "true")]);
-    if b.sizing.grafana.replicas < 2 {
-        return;
-    }
     let port = ports::ALERTMANAGER_GOSSIP;
     ini.section(
         "unified_alerting",

@@ -96,12 +96,7 @@ pub(crate) fn declare(b: &mut Build<'_>) {
                         .startup(900),
                 )
                 .stop_delay(10);
-            if shape.replicas > 1 {
-                main.port("gossip", ports::ALERTMANAGER_GOSSIP)
-                    .udp_port("gossip-udp", ports::ALERTMANAGER_GOSSIP)
-            } else {
-                main
-            }
+            main.port("gossip", ports::ALERTMANAGER_GOSSIP).udp_port("gossip-udp", ports::ALERTMANAGER_GOSSIP)
         })
         .config(CONFIG, [("grafana.ini", ini::ini(b).text())])
         .more_config(
@@ -296,10 +291,8 @@ fn edges(b: &mut Build<'_>) {
     b.allow(part, parts::LOKI_GATEWAY, &[ports::LOKI_GATEWAY]);
     b.allow(part, parts::TEMPO_QUERY_FRONTEND, &[ports::TEMPO_HTTP]);
     b.allow(part, parts::ALERTMANAGER, &[ports::ALERTMANAGER]);
-    if b.sizing.grafana.replicas > 1 {
-        b.allow(part, part, &[ports::ALERTMANAGER_GOSSIP]);
-        b.allow_udp(part, part, &[ports::ALERTMANAGER_GOSSIP]);
-    }
+    b.allow(part, part, &[ports::ALERTMANAGER_GOSSIP]);
+    b.allow_udp(part, part, &[ports::ALERTMANAGER_GOSSIP]);
     b.allow_outside(part, Outside::Database);
     b.allow_outside(part, Outside::ApiServer);
     if b.platform.grafana.oidc.is_some() {

@@ -4,7 +4,7 @@ use super::Severity::{Critical, Warning};
 use super::{Group, Rule, Subject};
 
 pub(super) fn groups(subject: &Subject<'_>) -> Vec<Group> {
-    let mut groups = vec![grafana(subject), certificates(subject), disks()];
+    let mut groups = vec![grafana(), certificates(subject), disks()];
     if subject.platform.exporters.blackbox.enabled {
         groups.push(uptime());
     }
@@ -17,8 +17,7 @@ pub(super) fn groups(subject: &Subject<'_>) -> Vec<Group> {
     groups
 }
 
-fn grafana(subject: &Subject<'_>) -> Group {
-    let wanted = subject.sizing.grafana.replicas;
+fn grafana() -> Group {
     let mut rules = vec![
         Rule::alert("GrafanaDown", Critical, "5m", "absent(up{job=\"grafana\"} == 1)")
             .says("No Grafana is up.", "Nobody sees dashboards, and alerts made in Grafana are not evaluated."),
@@ -41,20 +40,19 @@ fn grafana(subject: &Subject<'_>) -> Group {
         )
         .says("Grafana cannot evaluate alert rules.", "They were made in organization {{ $labels.org }}; see Grafana's log."),
     ];
-    if wanted > 1 {
-        rules.push(
-            Rule::alert(
-                "GrafanaAlertingSplit",
-                Warning,
-                "15m",
-                format!("max_over_time(alertmanager_cluster_members{{job=\"grafana\"}}[5m]) < {wanted}"),
-            )
-            .says(
-                "{{ $labels.instance }} sees only {{ $value }} members of the cluster.",
-                "Replicas that do not see each other all notify: people get the same alert several times.",
-            ),
-        );
-    }
+    rules.push(
+        Rule::alert(
+            "GrafanaAlertingSplit",
+            Warning,
+            "15m",
+            "max_over_time(alertmanager_cluster_members{job=\"grafana\"}[5m])
+             < on () group_left () count(up{job=\"grafana\"} == 1)",
+        )
+        .says(
+            "{{ $labels.instance }} sees only {{ $value }} members of the cluster.",
+            "Replicas that do not see each other all notify: people get the same alert several times.",
+        ),
+    );
     Group::new("grafana", rules)
 }
 

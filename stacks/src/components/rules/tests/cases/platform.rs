@@ -43,8 +43,16 @@ pub(super) const CASES: &[Case] = &[
     case(
         "GrafanaAlertingSplit",
         "25m",
-        &[("alertmanager_cluster_members{job='grafana', instance='g-0'}", "1x40")],
-        &[("alertmanager_cluster_members{job='grafana', instance='g-0'}", "2x40")],
+        &[
+            ("alertmanager_cluster_members{job='grafana', instance='g-0'}", "1x40"),
+            ("up{job='grafana', instance='g-0'}", "1x40"),
+            ("up{job='grafana', instance='g-1'}", "1x40"),
+        ],
+        &[
+            ("alertmanager_cluster_members{job='grafana', instance='g-0'}", "2x40"),
+            ("up{job='grafana', instance='g-0'}", "1x40"),
+            ("up{job='grafana', instance='g-1'}", "1x40"),
+        ],
     ),
     // Certificates: 14 days are 1,209,600 seconds.
     case(
