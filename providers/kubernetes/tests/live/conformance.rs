@@ -146,8 +146,8 @@ conforms!(
     Some(deployment("b", "nginx:1.28", 3))
 );
 
-fn stateful_set(app: &str, size: &str) -> Json {
-    let mut set = deployment(app, "nginx:1.27", 2);
+fn stateful_set(app: &str, replicas: i64, size: &str) -> Json {
+    let mut set = deployment(app, "nginx:1.27", replicas);
     set["spec"]["serviceName"] = "a".into();
     set["spec"]["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}, "spec": {
         "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}}]);
@@ -157,9 +157,16 @@ fn stateful_set(app: &str, size: &str) -> Json {
 conforms!(
     stateful_sets,
     "apps/v1/StatefulSet",
-    stateful_set("a", "1Gi"),
-    Some(stateful_set("a", "2048Mi")),
-    Some(stateful_set("b", "2Gi"))
+    stateful_set("a", 2, "1Gi"),
+    Some(stateful_set("a", 3, "1024Mi")),
+    Some(stateful_set("b", 2, "1Gi"))
+);
+conforms!(
+    stateful_sets_that_grow,
+    "apps/v1/StatefulSet",
+    stateful_set("a", 2, "1Gi"),
+    None,
+    Some(stateful_set("a", 2, "2048Mi"))
 );
 conforms!(
     daemon_set,
