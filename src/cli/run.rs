@@ -48,6 +48,7 @@ pub async fn run(
     question: &str,
 ) -> Result<Code, Failure> {
     args.approve.can_ask(&target.command)?;
+    session.preflight(&target).await?;
     let (events, receiver) = Events::channel();
     let pump = Pump::start(receiver, presenter(output));
     let lock_timeout = Duration::from_secs(args.lock_timeout);

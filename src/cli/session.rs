@@ -3,9 +3,9 @@
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use plinth_kubernetes::{KubeconfigConnector, Kubernetes};
+use plinth_kubernetes::{Connector, KubeconfigConnector, Kubernetes};
 use plinth_local::{LocalCloud, Options as PlaceOptions, Place};
-use plinth_provider::{Path, Providers, Resource, Urn, builtin::Builtin};
+use plinth_provider::{Path, Providers, Resource, Urn, Value, builtin::Builtin};
 use plinth_stacks::file::{self, Loaded};
 use plinth_stacks::model::{Cloud, Encryption};
 use plinth_stacks::program::{Target as ProgramTarget, program};
@@ -20,6 +20,8 @@ use crate::engine::{Engine, Events, PlanError, Refresh, RunError, Settings, Targ
 
 /// How old a recorded fact may be before a plan reads it again, unless the stack file says otherwise.
 const DEFAULT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long a cluster may take to say that it is there.
+const PREFLIGHT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 /// How many operations run at once, unless the stack file says otherwise.
 const DEFAULT_CONCURRENCY: usize = 64;
 
@@ -114,6 +116,8 @@ pub struct Session {
     pub home: Home,
     /// The embedded cloud and cluster, if the stack lives there.
     pub place: Option<Place>,
+    /// The user's own cluster, if the stack lives there.
+    cluster: Option<Arc<KubeconfigConnector>>,
     /// Who does things.
     pub providers: Providers,
     /// Its log.
@@ -151,6 +155,7 @@ impl Session {
             rehearse: args.place.rehearse,
             home,
             place: None,
+            cluster: None,
             providers: Providers::new(),
             log,
             state,
@@ -170,7 +175,9 @@ impl Session {
                 .with(Arc::new(Kubernetes::new(Arc::new(Embedded::new(place.clone())))));
             self.place = Some(place);
         } else {
-            providers = providers.with(Arc::new(Kubernetes::new(Arc::new(self.kubeconfig()))));
+            let cluster = Arc::new(self.kubeconfig());
+            providers = providers.with(Arc::new(Kubernetes::new(cluster.clone())));
+            self.cluster = Some(cluster);
         }
         self.providers = providers;
     }
@@ -255,6 +262,44 @@ impl Session {
                 ..Settings::default()
             },
         }
+    }
+
+    /// Asks every cluster that the user brings whether it is there, before anything is touched.
+    ///
+    /// # Errors
+    /// When one cannot be reached, with what to look at.
+    pub async fn preflight(&self, target: &Target) -> Result<(), Failure> {
+        let Some(cluster) = &self.cluster else { return Ok(()) };
+        let desired = target.desired.resources().iter().map(|resource| (&resource.urn, &resource.connection));
+        let recorded = self.state.resources.values().map(|tracked| (&tracked.urn, &tracked.connection));
+        let mut connections: Vec<Option<&Value>> = Vec::new();
+        for (_, connection) in desired.chain(recorded).filter(|(urn, _)| urn.kind().starts_with("k8s:")) {
+            let known = connection.as_ref().is_none_or(|connection| !connection.has_unknown());
+            if known && !connections.contains(&connection.as_ref()) {
+                connections.push(connection.as_ref());
+            }
+        }
+        for connection in connections {
+            let failed = |why: String| Failure::new(format!("the stack's cluster cannot be reached: {why}"));
+            let client = cluster.client(connection).await.map_err(|error| {
+                let failure = failed(error.message);
+                match error.help {
+                    Some(help) => failure.help(help),
+                    None => failure,
+                }
+            })?;
+            let asked = tokio::time::timeout(PREFLIGHT_PATIENCE, client.apiserver_version()).await;
+            let help = "nothing was changed; see whether `kubectl version` answers with the same kubeconfig and context";
+            match asked {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(failed(error.to_string()).help(help)),
+                Err(_) => {
+                    let patience = crate::present::duration(PREFLIGHT_PATIENCE);
+                    return Err(failed(format!("it has not answered for {patience}")).help(help));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Ends what this process serves, so that everything is on disk.

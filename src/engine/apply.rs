@@ -128,6 +128,13 @@ impl Engine {
     pub async fn plan(&self, target: &Target, state: &State) -> Result<(Plan, Facts), RunError> {
         let facts = self.facts(state).await?;
         let mut plan = self.plan_with(target, state, &facts)?;
+        let trusted = state.resources.len().saturating_sub(facts.len());
+        if let (Refresh::Auto { max_age }, 1..) = (self.settings.refresh, trusted) {
+            plan.notes.push(format!(
+                "{trusted} resources are taken as they were recorded within the last {} s; `--refresh always` reads them all",
+                max_age.as_secs()
+            ));
+        }
         if !state.pending.is_empty() {
             plan.notes.push(format!(
                 "an interrupted run left {} operations without an outcome; apply finds out what became of them first, \
@@ -188,7 +195,7 @@ impl Engine {
             state = (*held.state()).clone();
             writer = Some(held);
         }
-        let result = self.approved(target, &state, expected, &approve, &mut facts, started).await;
+        let result = self.approved(target, &state, expected, &approve, &mut facts).await;
         let approved = match result {
             Ok(Some(plan)) => plan,
             ended => {
@@ -222,7 +229,6 @@ impl Engine {
         expected: Option<&str>,
         approve: &impl AsyncFn(&Plan) -> bool,
         facts: &mut Option<Facts>,
-        _started: Instant,
     ) -> Result<Option<Plan>, RunError> {
         let read = self.facts(state).await?;
         let plan = self.plan_with(target, state, &read)?;

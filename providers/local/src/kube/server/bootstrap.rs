@@ -37,6 +37,15 @@ impl Server {
             objects.push(json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
                 "metadata": {"name": name}, "value": value, "description": description}));
         }
+        if self.options.controllers {
+            // As on Kind and on most managed clusters: claims that name no class get a disk.
+            objects.push(json!({
+                "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+                "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+                "provisioner": "local.plinth.dev/disk", "reclaimPolicy": "Delete",
+                "volumeBindingMode": "WaitForFirstConsumer", "allowVolumeExpansion": true
+            }));
+        }
         objects.extend(roles());
         if self.options.external_secrets && self.options.controllers {
             objects.extend(external_secrets());
