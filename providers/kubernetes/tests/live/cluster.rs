@@ -62,9 +62,8 @@ impl Cluster {
         let client = plinth_kubernetes::Connector::client(&connector, None).await.unwrap();
         let provider = Kubernetes::new(Arc::new(connector));
         let cluster = Self { provider, client, told: Arc::default(), _serving: serving, _dir: dir };
-        let class = json!({
-            "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-            "provisioner": "example.com/disks", "allowVolumeExpansion": true});
+        // The server's own class waits for the first consumer; claims without a pod need one that does not.
+        let class = json!({"metadata": {"name": "immediate"}, "provisioner": "example.com/disks", "allowVolumeExpansion": true});
         if !faulty {
             cluster.raw("POST", "/apis/storage.k8s.io/v1/storageclasses", "application/json", &class).await;
         }

@@ -187,12 +187,12 @@ conforms!(jobs, "batch/v1/Job", job("busybox:1", 1), Some(job("busybox:1", 2)), 
 conforms!(
     claim,
     "v1/PersistentVolumeClaim",
-    json!({"metadata": {"name": "a"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1024Mi"}}}}),
+    json!({"metadata": {"name": "a"}, "spec": {"storageClassName": "immediate", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1024Mi"}}}}),
     Some(
-        json!({"metadata": {"name": "a"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}})
+        json!({"metadata": {"name": "a"}, "spec": {"storageClassName": "immediate", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}})
     ),
     Some(
-        json!({"metadata": {"name": "a"}, "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "2Gi"}}}})
+        json!({"metadata": {"name": "a"}, "spec": {"storageClassName": "immediate", "accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "2Gi"}}}})
     )
 );
 
