@@ -43,6 +43,16 @@ impl Graph {
                 plinth_kubernetes::KubeconfigConnector::new(Vec::new(), None),
             ))));
         let target = Target::new("graph", resources, &providers)?;
+        if self.stack.output.json {
+            for (at, resource) in target.desired.resources().iter().enumerate() {
+                let event = serde_json::json!({
+                    "event": "resource", "urn": resource.urn, "phase": resource.options.phase,
+                    "dependencies": target.desired.dependency_urns(at),
+                });
+                present::out(&format!("{event}\n"));
+            }
+            return Ok(Code::Done);
+        }
         let drawing = present::graph::Drawing::of(loaded.stack.name.as_str(), &target.desired, &providers);
         present::out(&match self.format {
             Format::Dot => present::graph::dot(&drawing),

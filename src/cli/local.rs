@@ -70,14 +70,26 @@ impl Local {
             }
             Command::Kubeconfig { stack } => {
                 let place = Place::new(&home(&stack)?.place, Options::default());
-                present::out(&place.kubeconfig()?);
+                let kubeconfig = place.kubeconfig()?;
+                present::out(&if stack.output.json {
+                    format!("{}\n", serde_json::json!({"event": "kubeconfig", "kubeconfig": kubeconfig}))
+                } else {
+                    kubeconfig
+                });
                 Ok(Code::Done)
             }
             Command::Reset { stack, approve } => {
                 approve.can_ask("local reset")?;
                 let place = home(&stack)?.place;
+                let tell = |text: &str| {
+                    present::out(&if stack.output.json {
+                        format!("{}\n", serde_json::json!({"event": "note", "message": text}))
+                    } else {
+                        format!("{text}\n")
+                    });
+                };
                 if !place.exists() {
-                    present::out("There is nothing to forget.\n");
+                    tell("There is nothing to forget.");
                     return Ok(Code::Done);
                 }
                 let question = format!(
@@ -88,7 +100,7 @@ impl Local {
                     return Err(Failure::new("nothing was changed"));
                 }
                 Place::reset(&place)?;
-                present::out("The embedded cloud and cluster are empty.\n");
+                tell("The embedded cloud and cluster are empty.");
                 Ok(Code::Done)
             }
         }

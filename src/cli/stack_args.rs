@@ -77,10 +77,13 @@ pub fn error_style() -> Style {
     style_of(std::io::stderr().is_terminal())
 }
 
+const PIPE_WIDTH: usize = 400;
+
 fn style_of(terminal: bool) -> Style {
     let colour = terminal
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    let width = if terminal { usize::from(console::Term::stdout().size().1) } else { Style::default().width };
+    // Files and pipes have no edge to respect; values are still cut where nobody would read on.
+    let width = if terminal { usize::from(console::Term::stdout().size().1) } else { PIPE_WIDTH };
     Style { colour, width }
 }

@@ -124,7 +124,7 @@ async fn unlock(args: &StackArgs, approve: super::approve::ApproveArgs) -> Resul
     approve.can_ask("state unlock")?;
     let session = Session::open(args).await?;
     let Some(lease) = &session.state.lease else {
-        present::out("No run holds the lease.\n");
+        note(args, "No run holds the lease.");
         return Ok(Code::Done);
     };
     if !approve
@@ -135,6 +135,14 @@ async fn unlock(args: &StackArgs, approve: super::approve::ApproveArgs) -> Resul
     let mut state = session.state.clone();
     let by = plinth_state::Holder::current(None, "plinth state unlock");
     session.log.unlock(&mut state, by).await?;
-    present::out("The lease is broken.\n");
+    note(args, "The lease is broken.");
     Ok(Code::Done)
+}
+
+fn note(args: &StackArgs, text: &str) {
+    present::out(&if args.output.json {
+        format!("{}\n", serde_json::json!({"event": "note", "message": text}))
+    } else {
+        format!("{text}\n")
+    });
 }

@@ -55,8 +55,19 @@ pub fn text(stack: &str, report: &DriftReport, style: &Style) -> String {
 fn field_text(field: &Drift, style: &Style) -> String {
     let who = attribution(field);
     let path = super::plan::path_text(&field.path);
-    let room = style.width.saturating_sub(path.len() + who.len() + 10).max(24);
-    let value = match (&field.recorded, &field.live) {
+    let room = style.width.saturating_sub(path.len() + who.len() + 10);
+    let longest =
+        [&field.recorded, &field.live].into_iter().flatten().map(|value| show(value).len()).sum::<usize>();
+    let faint = if who.is_empty() { String::new() } else { style.paint(Role::Faint, &format!("  ({who})")) };
+    if longest <= room {
+        return format!("{path}: {}{faint}", values_text(field, style, room));
+    }
+    // What does not fit beside its path gets a line of its own.
+    format!("{path}:{faint}\n        {}", values_text(field, style, style.width.saturating_sub(12).max(24)))
+}
+
+fn values_text(field: &Drift, style: &Style, room: usize) -> String {
+    match (&field.recorded, &field.live) {
         (Some(recorded), Some(live)) => {
             let (recorded, live) = (show(recorded), show(live));
             if recorded == live {
@@ -71,9 +82,7 @@ fn field_text(field: &Drift, style: &Style) -> String {
             style.paint(Role::Removed, &format!("removed, was {}", cut(&show(recorded), room)))
         }
         (None, None) => "changed".to_owned(),
-    };
-    let who = if who.is_empty() { who } else { style.paint(Role::Faint, &format!("  ({who})")) };
-    format!("{path}: {value}{who}")
+    }
 }
 
 /// Who changed it and when, as far as the system tells.
