@@ -203,7 +203,7 @@ impl Engine {
                 return ended.map(|_| Ended::Declined);
             }
         };
-        if !approved.has_changes() && !approved.steps.iter().any(|step| step.adjust) {
+        if !has_work(&approved) {
             self.release(writer).await;
             self.summarize(approved.counts(), started);
             return Ok(Ended::NoChanges);
@@ -214,8 +214,14 @@ impl Engine {
         };
         let result =
             self.under_lease(target, approved, facts.unwrap_or_default(), &writer, &approve, expected).await;
-        if let Ok(Ended::Executed(report)) = &result {
-            self.summarize(report.counts, started);
+        match &result {
+            Ok(Ended::Executed(report)) => self.summarize(report.counts, started),
+            // Another run did it all meanwhile.
+            Ok(Ended::NoChanges) => {
+                let same = target.desired.resources().len() as u64;
+                self.summarize(Counts { same, ..Counts::default() }, started);
+            }
+            _ => {}
         }
         self.release(Some(writer)).await;
         result
@@ -267,6 +273,9 @@ impl Engine {
             if !approve(&plan).await {
                 return Ok(Ended::Declined);
             }
+        }
+        if !has_work(&plan) {
+            return Ok(Ended::NoChanges);
         }
         let revision = state.next_revision();
         writer.append(vec![self.revision_started(target, &state, revision)]).await?;
@@ -336,6 +345,11 @@ impl Engine {
     fn summarize(&self, counts: Counts, started: Instant) {
         self.events.send(Event::Summary(Summary { counts, duration: started.elapsed() }));
     }
+}
+
+/// Whether there is anything to do or to record.
+fn has_work(plan: &Plan) -> bool {
+    plan.has_changes() || plan.steps.iter().any(|step| step.adjust)
 }
 
 fn check_expected(plan: &Plan, expected: Option<&str>) -> Result<(), RunError> {

@@ -72,6 +72,43 @@ fn a_held_lease_is_exit_code_three_with_the_facts() {
 }
 
 #[test]
+fn of_several_applies_at_once_one_does_the_work_and_the_others_find_it_done() {
+    let sandbox = Sandbox::new();
+    sandbox.write("small.yaml", SMALL);
+    sandbox.plinth(&["apply", "-s", "small.yaml", "--yes"]).expect(0);
+    sandbox.edit("small.yaml", "replicas: 2", "replicas: 3");
+    let runs: Vec<_> = (0..6)
+        .map(|_| {
+            let args = [
+                "apply",
+                "-s",
+                "small.yaml",
+                "--yes",
+                "--json",
+                "--refresh",
+                "always",
+                "--lock-timeout",
+                "60",
+            ];
+            let mut command = sandbox.command(&args);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let mut updated = 0;
+    for run in runs {
+        let output = run.wait_with_output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{out}{err}");
+        let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+        assert_eq!(last["event"], "summary", "{out}");
+        updated += last["update"].as_u64().unwrap();
+    }
+    assert_eq!(updated, 1, "the change is made once");
+    let revisions = sandbox.plinth(&["history", "-s", "small.yaml", "--json"]).expect(0).events();
+    assert_eq!(revisions.len(), 2, "and recorded once: {revisions:?}");
+}
+
+#[test]
 fn the_first_interrupt_finishes_what_is_in_flight() {
     let sandbox = Sandbox::with_stacks();
     let mut run = sandbox
