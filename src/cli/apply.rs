@@ -8,7 +8,7 @@ use plinth_state::{WrappedKey, open_tree, seal_tree};
 use super::failure::{Code, Failure};
 use super::run::{RunArgs, run};
 use super::session::Session;
-use super::stack_args::StackArgs;
+use super::stack_args::{DEFAULT_STACK, StackArgs};
 use crate::engine::{SavedPlan, Target};
 
 /// Bring the stack to what its file says
@@ -39,6 +39,17 @@ impl Apply {
         let text =
             |key: &str| tree.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let rehearse = tree.get("rehearse").and_then(serde_json::Value::as_bool).unwrap_or_default();
+        let planned = PathBuf::from(text("stackFile"));
+        let asked = self.stack.file();
+        if self.stack.stack != DEFAULT_STACK && asked != planned {
+            return Err(Failure::new(format!(
+                "{} is a plan of {}, and --stack asks for {}",
+                file.display(),
+                planned.display(),
+                asked.display()
+            ))
+            .help("leave --stack out: the plan file says which stack it is for"));
+        }
         let mut stack = self.stack.clone();
         stack.stack = text("stackFile");
         stack.place.rehearse = rehearse;

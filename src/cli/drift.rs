@@ -15,7 +15,7 @@ pub struct Drift {
     #[command(flatten)]
     stack: StackArgs,
     /// How to write the report
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, conflicts_with = "json")]
     format: Format,
 }
 

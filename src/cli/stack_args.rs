@@ -9,11 +9,14 @@ use plinth_local::Faults;
 
 use crate::present::Style;
 
+/// The stack when none is named.
+pub const DEFAULT_STACK: &str = "local";
+
 /// Which stack, where its state lives, and how to tell about it.
 #[derive(Debug, Clone, Args)]
 pub struct StackArgs {
     /// The stack: a name (`stacks/<NAME>.yaml`) or the path of a stack file
-    #[arg(short, long, env = "PLINTH_STACK", default_value = "local", value_name = "STACK")]
+    #[arg(short, long, env = "PLINTH_STACK", default_value = DEFAULT_STACK, value_name = "STACK")]
     pub stack: String,
     #[command(flatten)]
     pub place: PlaceArgs,

@@ -72,6 +72,31 @@ fn a_held_lease_is_exit_code_three_with_the_facts() {
 }
 
 #[test]
+fn sigterm_ends_a_wait_that_would_not_end_by_itself() {
+    let sandbox = Sandbox::new();
+    // A pod that fits on no node waits for one.
+    sandbox.write(
+        "stuck.yaml",
+        "apiVersion: plinth.dev/v1\nkind: Stack\nname: stuck\ncloud: { provider: local }\nresources:\n  - kind: \"k8s:apps/v1/Deployment\"\n    name: stuck\n    inputs: { metadata: { name: stuck, namespace: default }, spec: { selector: { matchLabels: { a: b } }, template: { metadata: { labels: { a: b } }, spec: { nodeSelector: { no: where }, containers: [ { name: c, image: x } ] } } } }\n",
+    );
+    let mut run = sandbox
+        .command(&["apply", "-s", "stuck.yaml", "--yes", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(
+        std::process::Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success()
+    );
+    let (code, out) = run.wait_with_output_timeout(Duration::from_secs(20));
+    assert_eq!(code, Some(130), "{out}");
+    // What it had made is known, and goes.
+    sandbox.plinth(&["destroy", "-s", "stuck.yaml", "--yes"]).expect(0);
+    assert_eq!(sandbox.plinth(&["state", "list", "-s", "stuck.yaml"]).expect(0).out, "");
+}
+
+#[test]
 fn of_several_applies_at_once_one_does_the_work_and_the_others_find_it_done() {
     let sandbox = Sandbox::new();
     sandbox.write("small.yaml", SMALL);

@@ -57,6 +57,12 @@ pub trait Provider: Send + Sync {
         Vec::new()
     }
 
+    /// What the system knows the resource by, as far as the inputs say; two resources of one stack must not share it.
+    fn identity(&self, urn: &Urn, inputs: &Value) -> Option<String> {
+        let _ = (urn, inputs);
+        None
+    }
+
     /// Keys under which the kind's operations must not overlap.
     fn lanes(&self, urn: &Urn, inputs: &Value) -> Vec<Lane> {
         let _ = (urn, inputs);

@@ -73,6 +73,14 @@ impl Provider for Kubernetes {
         }
     }
 
+    /// The same object may be written in several versions of its API, so the version does not count.
+    fn identity(&self, urn: &Urn, inputs: &Value) -> Option<String> {
+        let gvk = Gvk::parse(urn.kind()).ok()?;
+        let name = inputs.text_at("metadata.name")?;
+        let namespace = inputs.text_at("metadata.namespace").unwrap_or_default();
+        Some(format!("{}/{} {namespace}/{name}", gvk.group, gvk.kind))
+    }
+
     fn infer_dependencies(&self, resources: &[&Resource]) -> Vec<(Urn, Urn)> {
         infer::dependencies(resources)
     }

@@ -92,6 +92,7 @@ pub fn plan(
         providers,
         outputs: HashMap::with_capacity(desired.resources().len()),
         claimed: HashSet::new(),
+        identities: HashMap::new(),
         deleted_first: HashSet::new(),
         errors: Vec::new(),
     };
@@ -138,6 +139,8 @@ struct Planner<'a> {
     outputs: HashMap<&'a Urn, Value>,
     /// Recorded resources that a desired one stands for.
     claimed: HashSet<Urn>,
+    /// What systems know the planned resources by, and where.
+    identities: HashMap<(String, String), &'a Urn>,
     /// Replacements whose old instance goes first.
     deleted_first: HashSet<Urn>,
     errors: Vec<PlanError>,
@@ -162,6 +165,7 @@ impl<'a> Planner<'a> {
                 return None;
             }
         };
+        self.check_identity(&resource.urn, &inputs, connection.as_ref(), provider.as_ref());
         let decision = match self.decide(resource, recorded, &inputs, connection.as_ref(), provider.as_ref())
         {
             Ok(decision) => decision,
@@ -208,6 +212,28 @@ impl<'a> Planner<'a> {
             superseded: false,
             adjust,
         })
+    }
+
+    fn check_identity(
+        &mut self,
+        urn: &'a Urn,
+        inputs: &Value,
+        connection: Option<&Value>,
+        provider: &dyn Provider,
+    ) {
+        let Some(identity) = provider.identity(urn, inputs) else { return };
+        let place = connection.map(Value::to_string).unwrap_or_default();
+        if let Some(other) = self.identities.insert((place, identity.clone()), urn) {
+            self.errors.push(PlanError::Invalid {
+                urn: urn.clone(),
+                path: None,
+                message: format!("it is the same object as {other} ({})", identity.trim()),
+                help: Some(
+                    "each object is declared once: remove one of the two, or give one another name"
+                        .to_owned(),
+                ),
+            });
+        }
     }
 
     /// What is recorded of a resource, under its name or a former one.

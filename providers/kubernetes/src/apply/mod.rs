@@ -180,7 +180,7 @@ impl<'a> Writer<'a> {
                 Class::Conflict,
                 format!("{} was deleted and created again by somebody else", target.id()),
             )
-            .help("import it to adopt the new one, or delete it to have it created again"));
+            .help("delete it to have it created again, or mark it with plinth.dev/stack and plinth.dev/urn to adopt it"));
         }
         if diff::recreates(&self.gvk, &recorded.inputs, self.inputs) {
             return self.recreate(&target, uid(&live)).await;
@@ -304,6 +304,7 @@ impl<'a> Writer<'a> {
         let what = format!("{} {}", self.gvk.kind, target.id());
         if let Owner::Other { stack, urn } = owner
             && stack == self.urn.stack()
+            && Urn::parse(urn).is_ok()
         {
             return Error::new(Class::AlreadyExists, format!("{what} exists and is {urn} of this stack")).help(
                 format!(
@@ -328,9 +329,10 @@ impl<'a> Writer<'a> {
             }
         };
         error.help(format!(
-            "adopt it with `plinth import {} {}`, or give the resource another name",
-            self.urn,
-            target.id()
+            "give the resource another name, or hand the object over by marking it: kubectl label … \
+             plinth.dev/stack={} and kubectl annotate … plinth.dev/urn={}",
+            self.urn.stack(),
+            self.urn
         ))
     }
 }

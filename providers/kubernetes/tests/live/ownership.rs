@@ -21,7 +21,7 @@ async fn a_create_does_not_take_over_what_exists() {
     let error = cluster.try_create(&urn, &config(json!({"ours": "2"}))).await.unwrap_err();
     assert_eq!(error.class, Class::AlreadyExists);
     assert!(error.message.contains("kubectl-create"), "{}", error.message);
-    assert!(error.help.unwrap().contains("plinth import"));
+    assert!(error.help.unwrap().contains("plinth.dev/urn="));
     let live = cluster.get(&format!("{MAPS}/c")).await;
     assert_eq!(live["data"], json!({"theirs": "1"}));
     let other = Urn::new("t", "k8s:v1/ConfigMap", "d").unwrap();
