@@ -15,6 +15,7 @@ mod graph;
 mod history;
 mod interrupt;
 mod local;
+mod lookup;
 mod output;
 mod plan;
 mod promote;

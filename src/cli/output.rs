@@ -1,9 +1,10 @@
 //! `plinth output`
 
 use clap::Args;
-use plinth_provider::{Path, Value};
+use plinth_provider::Value;
 
 use super::failure::{Code, Failure};
+use super::lookup::find;
 use super::session::Session;
 use super::stack_args::{StackArgs, style};
 use crate::present;
@@ -59,36 +60,4 @@ impl Output {
             value => value.expose().to_string(),
         }
     }
-}
-
-/// Finds the resource that a text names: the longest match wins, the rest is the path of the value.
-fn find<'a>(
-    what: &str,
-    urns: impl Iterator<Item = &'a plinth_provider::Urn> + Clone,
-) -> Result<(plinth_provider::Urn, Path), Failure> {
-    let mut cuts: Vec<usize> = what.match_indices(['.', '[']).map(|(at, _)| at).collect();
-    cuts.push(what.len());
-    for cut in cuts.into_iter().rev() {
-        let (name, path) = what.split_at(cut);
-        let matches = |urn: &&plinth_provider::Urn| {
-            urn.as_str() == name || urn.short() == name || urn.name() == name || kind_and_name(urn) == name
-        };
-        let found: Vec<&plinth_provider::Urn> = urns.clone().filter(matches).collect();
-        match found.as_slice() {
-            [] => {}
-            [urn] => return Ok(((*urn).clone(), Path::parse(path.strip_prefix('.').unwrap_or(path)))),
-            several => {
-                let list: Vec<&str> = several.iter().map(|urn| urn.short()).collect();
-                return Err(Failure::new(format!("`{name}` names several resources"))
-                    .help(format!("say which: {}", list.join(", "))));
-            }
-        }
-    }
-    Err(Failure::new(format!("no resource is recorded under `{what}`"))
-        .help("`plinth state list` lists them"))
-}
-
-fn kind_and_name(urn: &plinth_provider::Urn) -> String {
-    let kind = urn.kind().rsplit(['/', ':']).next().unwrap_or_default();
-    format!("{kind}/{}", urn.name())
 }

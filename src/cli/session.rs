@@ -48,7 +48,7 @@ impl Home {
         let given = args.state.as_deref().or(settings);
         let folder = match given {
             None => Some(beside.clone()),
-            Some(url) => url.strip_prefix("file://").map(|path| PathBuf::from(percent_decoded(path))),
+            Some(url) => plinth_state::folder_of(url),
         };
         // Names with an underscore cannot be stacks' names, so they stand beside them.
         if args.rehearse {
@@ -86,18 +86,7 @@ impl Home {
 }
 
 fn file_url(path: &FilePath) -> String {
-    let mut url = String::from("file://");
-    for byte in path.to_string_lossy().bytes() {
-        match byte {
-            b'%' => url.push_str("%25"),
-            byte => url.push(char::from(byte)),
-        }
-    }
-    if url.is_ascii() { url } else { format!("file://{}", path.to_string_lossy().replace('%', "%25")) }
-}
-
-fn percent_decoded(path: &str) -> String {
-    path.replace("%20", " ").replace("%25", "%")
+    format!("file://{}", path.to_string_lossy().replace('%', "%25"))
 }
 
 /// One stack, opened.

@@ -1,9 +1,9 @@
 //! `plinth state`
 
 use clap::{Args, Subcommand};
-use plinth_provider::Urn;
 
 use super::failure::{Code, Failure};
+use super::lookup::find;
 use super::session::Session;
 use super::stack_args::{StackArgs, style};
 use crate::present;
@@ -73,21 +73,12 @@ async fn list(args: &StackArgs) -> Result<Code, Failure> {
 
 async fn show(args: &StackArgs, wanted: &str) -> Result<Code, Failure> {
     let session = Session::open(args).await?;
-    let matches = |urn: &&Urn| urn.as_str() == wanted || urn.short() == wanted || urn.name() == wanted;
-    let found: Vec<&Urn> = session.state.resources.keys().filter(matches).collect();
-    let urn = match found.as_slice() {
-        [urn] => *urn,
-        [] => {
-            return Err(Failure::new(format!("no resource is recorded under `{wanted}`"))
-                .help("`plinth state list` lists them"));
-        }
-        several => {
-            let list: Vec<&str> = several.iter().map(|urn| urn.short()).collect();
-            return Err(Failure::new(format!("`{wanted}` names several resources"))
-                .help(format!("say which: {}", list.join(", "))));
-        }
-    };
-    let tracked = &session.state.resources[urn];
+    let (urn, path) = find(wanted, session.state.resources.keys())?;
+    if !path.is_root() {
+        return Err(Failure::new(format!("`{wanted}` names a value of {urn}, not a resource"))
+            .help("`plinth output` prints single values"));
+    }
+    let tracked = &session.state.resources[&urn];
     if args.output.json {
         // Values serialize with their secrets masked.
         let event = serde_json::json!({

@@ -56,7 +56,7 @@ pub fn open(url: &str) -> Result<Arc<dyn Backend>> {
         "memory" if rest.is_empty() => Ok(Arc::new(Objects::Memory(InMemory::new()))),
         "memory" => Err(bad("memory:// takes no path".to_owned())),
         "file" => {
-            let path = rest.strip_prefix("localhost").filter(|path| path.starts_with('/')).unwrap_or(rest);
+            let path = without_host(rest);
             if !path.starts_with('/') {
                 return Err(bad(format!(
                     "a file URL takes an absolute path, with three slashes: file:///absolute/folder, not file://{rest}"
@@ -73,6 +73,15 @@ pub fn open(url: &str) -> Result<Arc<dyn Backend>> {
         }
         other => Err(bad(format!("`{other}://` is not supported; {works}"))),
     }
+}
+
+/// The folder that a `file://` URL names; `None` for other URLs and malformed ones.
+pub fn folder_of(url: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(percent_decode(without_host(url.strip_prefix("file://")?))?))
+}
+
+fn without_host(rest: &str) -> &str {
+    rest.strip_prefix("localhost").filter(|path| path.starts_with('/')).unwrap_or(rest)
 }
 
 fn percent_decode(text: &str) -> Option<String> {

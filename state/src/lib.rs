@@ -23,7 +23,7 @@ mod state;
 mod verify;
 mod writer;
 
-pub use backend::{Backend, Created, open as open_backend};
+pub use backend::{Backend, Created, folder_of, open as open_backend};
 pub use entry::Entry;
 pub use error::{Error, Result};
 pub use event::{

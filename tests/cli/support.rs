@@ -119,8 +119,7 @@ impl Sandbox {
         let mut all = vec!["local", "serve"];
         all.extend(args);
         let child = self.command(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut serving =
-            Serving { sandbox: self, child, args: args.iter().map(|arg| (*arg).to_owned()).collect() };
+        let mut serving = Serving { sandbox: self, child };
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let mut kubeconfig = vec!["local", "kubeconfig"];
@@ -156,7 +155,6 @@ impl Sandbox {
 pub struct Serving<'a> {
     sandbox: &'a Sandbox,
     child: Child,
-    args: Vec<String>,
 }
 
 impl Serving<'_> {
@@ -198,11 +196,6 @@ impl Serving<'_> {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-    }
-
-    #[allow(dead_code, reason = "kept for messages while debugging a failing test")]
-    pub fn args(&self) -> &[String] {
-        &self.args
     }
 }
 

@@ -279,7 +279,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_ten_thousand_deep_chain_and_an_empty_graph_apply() {
+async fn an_empty_graph_applies_and_a_deep_chain_is_scheduled() {
     let bench = Bench::new();
     assert_eq!(bench.apply(Vec::new()).await.counts, crate::engine::Counts::default());
     let chain: Vec<Resource> = (0..2_000)
