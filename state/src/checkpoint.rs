@@ -8,7 +8,7 @@ use plinth_provider::{Recorded, Resource};
 use serde::{Deserialize, Serialize};
 
 use crate::lines::{Builder, Flaw, Parsed, VERSION, item, item_text, items, seal_text};
-use crate::{DataKey, Lease, PendingOp, Result, Revision, State, Tracked, WrappedKey};
+use crate::{Base, DataKey, Lease, PendingOp, Result, Revision, State, Tracked, WrappedKey};
 
 /// How many are kept.
 pub(crate) const KEPT: usize = 3;
@@ -28,6 +28,17 @@ struct Header {
     key: Option<WrappedKey>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     durations: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bases: Vec<Base>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    revisions_from: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    migrated: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 const RESOURCES: &str = "resources";
@@ -48,6 +59,9 @@ pub(crate) fn encode(stack: &str, state: &State, key: Option<&DataKey>) -> Resul
         lease: state.lease.clone(),
         key: state.key.clone(),
         durations: state.durations.clone(),
+        bases: state.bases.clone(),
+        revisions_from: state.revisions_from,
+        migrated: state.migrated.clone(),
     })?;
     section(&mut builder, REVISIONS, &state.revisions, key)?;
     section(&mut builder, PENDING, state.pending.values(), key)?;
@@ -104,5 +118,13 @@ pub(crate) fn decode(bytes: &[u8], stack: &str, key: Option<&DataKey>) -> Result
         revisions: revisions.into_iter().map(Arc::new).collect(),
         durations: header.durations,
         next_op: header.next_op,
+        bases: header.bases,
+        revisions_from: header.revisions_from,
+        migrated: header.migrated,
     })
+}
+
+/// The hash of an object's bytes, when they are whole.
+pub(crate) fn object_hash(bytes: &[u8]) -> Result<String, Flaw> {
+    Ok(Parsed::new(bytes)?.hash)
 }

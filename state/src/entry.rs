@@ -22,13 +22,26 @@ pub struct Entry {
     pub writer: Uuid,
     /// When.
     pub time: jiff::Timestamp,
+    /// The stack that it belongs to; empty in entries of format version 1, which do not say.
+    pub stack: String,
     /// What happened, in order.
     pub events: Vec<Event>,
-    /// Hash of its bytes; not part of them.
+    /// Hash of its bytes, or of those of the lost entry whose place it takes; the next entry's `prev`.
     pub hash: String,
 }
 
+impl Entry {
+    /// Of a placeholder: where state goes on.
+    pub(crate) fn resume(&self) -> Option<u64> {
+        self.events.iter().find_map(|event| match event {
+            Event::Lost { resume } => Some(*resume),
+            _ => None,
+        })
+    }
+}
+
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Header {
     pub version: u64,
     pub seq: u64,
@@ -36,6 +49,11 @@ pub(crate) struct Header {
     pub epoch: u64,
     pub writer: Uuid,
     pub time: jiff::Timestamp,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stack: String,
+    /// Of a placeholder: the hash of the lost entry in whose place it stands, where the entry after it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_for: Option<String>,
 }
 
 const EVENTS: &str = "events";
@@ -74,6 +92,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 /// Where an entry goes and who appends it.
 pub(crate) struct Place<'a> {
+    pub stack: &'a str,
     pub seq: u64,
     pub prev: &'a str,
     pub epoch: u64,
@@ -123,6 +142,8 @@ pub(crate) async fn encode(
         epoch: place.epoch,
         writer: place.writer,
         time: jiff::Timestamp::now(),
+        stack: place.stack.to_owned(),
+        stands_for: None,
     };
     let mut builder = Builder::new(&header)?;
     builder.section(EVENTS);
@@ -137,15 +158,46 @@ pub(crate) async fn encode(
         builder.item(&seal_text(text, key)?);
     }
     let (bytes, hash) = builder.finish();
-    let Header { version, seq, prev, epoch, writer, time } = header;
-    let entry = Entry { version, seq, prev, epoch, writer, time, events, hash };
+    let Header { version, seq, prev, epoch, writer, time, stack, .. } = header;
+    let entry = Entry { version, seq, prev, epoch, writer, time, stack, events, hash };
     Ok(Encoded { entry, bytes: bytes.into(), installs })
+}
+
+/// The bytes of a placeholder: an entry in the place of one that was lost, and the hash of these bytes.
+pub(crate) fn placeholder(
+    place: Place<'_>,
+    time: jiff::Timestamp,
+    stands_for: Option<String>,
+    event: &Event,
+) -> Result<(bytes::Bytes, String)> {
+    let mut builder = Builder::new(&Header {
+        version: VERSION,
+        seq: place.seq,
+        prev: place.prev.to_owned(),
+        epoch: place.epoch,
+        writer: place.writer,
+        time,
+        stack: place.stack.to_owned(),
+        stands_for,
+    })?;
+    builder.section(EVENTS);
+    builder.item(&item_text(event)?);
+    let (bytes, hash) = builder.finish();
+    Ok((bytes.into(), hash))
+}
+
+/// The events that can still be read in an object that is damaged: one stands on each line. None of them is proven.
+pub(crate) fn salvage(bytes: &[u8], key: Option<&DataKey>) -> Vec<Event> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    lines.filter_map(|line| item(line.strip_suffix(',').unwrap_or(line), key).ok()).collect()
 }
 
 /// What stands at the head of an entry, without its events; and its hash.
 pub(crate) fn decode_header(bytes: &[u8]) -> Result<(Header, String), Flaw> {
     let parsed = Parsed::new(bytes)?;
-    Ok((parsed.header()?, parsed.hash))
+    let header: Header = parsed.header()?;
+    let hash = header.stands_for.clone().unwrap_or(parsed.hash);
+    Ok((header, hash))
 }
 
 /// Reads an entry. Its secrets open with the ring's data key; the ring takes over a key that the entry installs.
@@ -174,7 +226,8 @@ fn installed_key(parsed: &Parsed<'_>) -> Option<crate::WrappedKey> {
 }
 
 fn read(parsed: &Parsed<'_>, key: Option<&DataKey>) -> Result<Entry, Flaw> {
-    let Header { version, seq, prev, epoch, writer, time } = parsed.header()?;
+    let Header { version, seq, prev, epoch, writer, time, stack, stands_for } = parsed.header()?;
     let events = items(parsed.section(EVENTS), key)?;
-    Ok(Entry { version, seq, prev, epoch, writer, time, events, hash: parsed.hash.clone() })
+    let hash = stands_for.unwrap_or_else(|| parsed.hash.clone());
+    Ok(Entry { version, seq, prev, epoch, writer, time, stack, events, hash })
 }

@@ -35,8 +35,8 @@ pub enum Error {
     },
     /// An object of the log is not what was written.
     #[error(
-        "state entry {seq} ({file}) is damaged: {what}; run `plinth state verify` for the whole picture and restore \
-         the object from a backup or an older version of it"
+        "state entry {seq} ({file}) is damaged: {what}; `plinth state verify` gives the whole picture; restore the object \
+         from a backup or an older version of it, or run `plinth state repair`"
     )]
     Damaged {
         /// The entry's position.
@@ -47,7 +47,9 @@ pub enum Error {
         what: String,
     },
     /// An entry that must exist does not.
-    #[error("state entry {seq} ({file}) is missing: {what}; restore the object from a backup")]
+    #[error(
+        "state entry {seq} ({file}) is missing: {what}; restore the object from a backup, or run `plinth state repair`"
+    )]
     Missing {
         /// The entry's position.
         seq: u64,
@@ -55,6 +57,42 @@ pub enum Error {
         file: String,
         /// Why it must exist.
         what: String,
+    },
+    /// A checkpoint that state rests on is not what was written.
+    #[error(
+        "the state checkpoint at entry {seq} ({file}), with which the log goes on after a gap, cannot be used: {what}; restore \
+         the object from a backup, or run `plinth state repair`"
+    )]
+    Base {
+        /// Its position.
+        seq: u64,
+        /// The object's key.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The log was moved to another state URL.
+    #[error(
+        "the state of stack `{stack}` was moved to {to}: set `settings.state` in the stack file or `--state` to that URL"
+    )]
+    Migrated {
+        /// The stack.
+        stack: String,
+        /// Where to.
+        to: String,
+    },
+    /// The history does not reach back to this revision any more.
+    #[error(
+        "revision {revision} of stack `{stack}` is no longer kept, so that its desired graph is not known{}",
+        match from { Some(from) => format!("; the history reaches back to revision {from}"), None => String::new() }
+    )]
+    NotKept {
+        /// The stack.
+        stack: String,
+        /// The revision that was asked for.
+        revision: u64,
+        /// The oldest one after it that is.
+        from: Option<u64>,
     },
     /// Written by a newer Plinth.
     #[error(

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::seal::Masked;
-use crate::{Holder, WrappedKey};
+use crate::{Holder, Tracked, WrappedKey};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +101,97 @@ pub enum Event {
         #[serde(with = "exposed")]
         outputs: Value,
     },
+    /// A person changed what is recorded, without touching any system: `state mv`, `rm`, `import`, `undo`.
+    Edited(Box<Edit>),
+    /// The entries before the base's are no longer needed and may be gone.
+    Compacted {
+        /// What state begins with now.
+        base: Base,
+        /// The oldest revision that can still be returned to.
+        #[serde(default)]
+        revisions_from: u64,
+    },
+    /// The entry that stood here was lost. State goes on with the base at `resume`.
+    Lost {
+        /// The position of the base.
+        resume: u64,
+    },
+    /// A damaged log was mended; everything about it that is not as it was written.
+    Repaired(Box<Repaired>),
+    /// The log has ended: it goes on elsewhere.
+    Migrated {
+        /// The state URL where it goes on.
+        to: String,
+    },
+}
+
+/// A checkpoint that is more than a cache: entries before it are gone or do not lead to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Base {
+    /// The position whose state it is.
+    pub seq: u64,
+    /// The hash of the entry there.
+    pub hash: String,
+    /// The hash of the checkpoint's bytes.
+    pub object: String,
+}
+
+/// What a repair did.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repaired {
+    /// The positions whose entries were lost, and the hashes of the placeholders' bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lost: BTreeMap<u64, String>,
+    /// What state goes on with after the lost ranges.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bases: Vec<Base>,
+    /// The folder below the stack's that holds what was damaged.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub evidence: String,
+}
+
+/// A change of what is recorded that no run made. Holds all that undoing it takes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Edit {
+    /// What was run.
+    pub command: String,
+    /// What is recorded otherwise now, by name.
+    pub changes: Vec<Change>,
+    /// The entry whose edit this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<u64>,
+}
+
+/// What is recorded under one name, before and after an edit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// The name.
+    pub urn: Urn,
+    /// What was recorded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub before: Slot,
+    /// What is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub after: Slot,
+}
+
+/// Everything that is recorded under one name.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Slot {
+    /// What exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<Box<Tracked>>,
+    /// Old instances that are still to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<Recorded>,
+    /// What the newest revision declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Box<Resource>>,
 }
 
 /// The beginning of an apply: everything that explains it and that returning to it takes.

@@ -6,7 +6,7 @@ use plinth_provider::{Recorded, Urn};
 
 use crate::state::duration_key;
 use crate::{
-    Action, Entry, Event, Finish, Intent, Lease, OutcomeResult, PendingOp, ProvenanceKind, Revision,
+    Action, Base, Entry, Event, Finish, Intent, Lease, OutcomeResult, PendingOp, ProvenanceKind, Revision,
     RevisionStarted, State, Tracked,
 };
 
@@ -26,11 +26,13 @@ impl State {
         match event {
             Event::LeaseAcquired { epoch, holder, expires } => {
                 self.epoch = self.epoch.max(epoch);
-                self.lease = Some(Lease { epoch, holder, acquired: time, expires });
+                let ttl_ms = ttl_ms(time, expires);
+                self.lease = Some(Lease { epoch, holder, acquired: time, expires, ttl_ms });
             }
             Event::LeaseRenewed { expires } => {
                 if let Some(lease) = &mut self.lease {
                     lease.expires = expires;
+                    lease.ttl_ms = ttl_ms(time, expires);
                 }
             }
             Event::LeaseReleased => self.lease = None,
@@ -66,6 +68,16 @@ impl State {
             Event::Recorded { recorded } => self.record(*recorded, false, 0, time),
             Event::Forgot { urn, id } => self.forget(&urn, id.as_deref(), false),
             Event::Moved { from, to } => self.rename(&from, &to),
+            Event::Edited(edit) => self.edit(edit.changes),
+            Event::Compacted { base, revisions_from } => self.compact(base, revisions_from),
+            // Whoever follows the log goes on from the base instead.
+            Event::Lost { .. } => {}
+            Event::Repaired(repaired) => {
+                self.bases.extend(repaired.bases);
+                self.bases.sort_by_key(|base| base.seq);
+                self.bases.dedup();
+            }
+            Event::Migrated { to } => self.migrated = Some(to),
             Event::Refreshed { urn, outputs } => {
                 if let Some(tracked) = self.resources.get_mut(&urn) {
                     let tracked = Arc::make_mut(tracked);
@@ -74,6 +86,17 @@ impl State {
                 }
             }
         }
+    }
+
+    fn compact(&mut self, base: Base, revisions_from: u64) {
+        self.bases.retain(|old| old.seq > base.seq);
+        self.bases.insert(0, base);
+        self.revisions_from = self.revisions_from.max(revisions_from);
+        let from = self.revisions_from;
+        // What a revision in force was promoted with is needed as long as it is in force.
+        let kept = self.revisions.iter().filter(|revision| revision.number >= from);
+        let promotions: Vec<u64> = kept.filter_map(|revision| revision.promotion).collect();
+        self.revisions.retain(|revision| revision.number >= from || promotions.contains(&revision.number));
     }
 
     fn start_revision(&mut self, started: RevisionStarted, seq: u64, time: jiff::Timestamp) {
@@ -206,4 +229,9 @@ impl State {
             follow(&mut Arc::make_mut(old).dependencies);
         }
     }
+}
+
+/// How long a lease lasts without renewal, by the clock that wrote both times.
+fn ttl_ms(time: jiff::Timestamp, expires: jiff::Timestamp) -> u64 {
+    u64::try_from(expires.duration_since(time).as_millis()).unwrap_or(0)
 }

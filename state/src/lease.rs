@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,14 +66,32 @@ pub struct Lease {
     pub holder: Holder,
     /// Since when.
     pub acquired: jiff::Timestamp,
-    /// When it may be taken over.
+    /// When it may be taken over, by its holder's clock.
     pub expires: jiff::Timestamp,
+    /// How long it lasts without renewal, in milliseconds.
+    #[serde(rename = "ttlMs", default)]
+    pub ttl_ms: u64,
 }
 
+/// How wrong two clocks may be together before an expired lease is believed to be expired without watching it.
+/// Clouds refuse requests whose clock is off by a third of that.
+const DOUBT: jiff::SignedDuration = jiff::SignedDuration::from_mins(45);
+
 impl Lease {
-    /// Whether another run may take it now.
-    pub fn may_be_taken(&self, now: jiff::Timestamp) -> bool {
-        now >= self.expires || self.holder.is_dead()
+    /// Whether it is over beyond doubt: its holder is known to be dead, or it expired so long ago that no clock can be
+    /// that wrong.
+    pub fn is_over(&self, now: jiff::Timestamp) -> bool {
+        now.duration_since(self.expires) >= DOUBT || self.holder.is_dead()
+    }
+
+    /// Whether it is over by our clock, which may be ahead of its holder's: reason enough to watch it.
+    pub fn looks_over(&self, now: jiff::Timestamp) -> bool {
+        now >= self.expires
+    }
+
+    /// How long it lasts without renewal. Whoever sees no sign of life for that long may take it over.
+    pub fn ttl(&self) -> Duration {
+        Duration::from_millis(self.ttl_ms)
     }
 }
 

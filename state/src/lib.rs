@@ -7,6 +7,7 @@
 //! Must not live here: planning, providers' calls, the terminal, anything that decides what should exist.
 #![forbid(unsafe_code)]
 
+mod acquire;
 mod append;
 mod backend;
 mod checkpoint;
@@ -14,25 +15,30 @@ mod entry;
 mod error;
 mod event;
 mod fold;
+mod head;
 mod keys;
 mod lease;
 mod lines;
 mod log;
+mod reader;
+mod retention;
 mod seal;
 mod state;
 mod verify;
 mod writer;
 
+pub use acquire::Ask;
 pub use backend::{Backend, Created, folder_of, open as open_backend};
 pub use entry::Entry;
 pub use error::{Error, Result};
 pub use event::{
-    Action, Delta, Event, Finish, Intent, OutcomeResult, Provenance, ProvenanceKind, RevisionStarted,
-    class_name,
+    Action, Base, Change, Delta, Edit, Event, Finish, Intent, OutcomeResult, Provenance, ProvenanceKind,
+    Repaired, RevisionStarted, Slot, class_name,
 };
 pub use keys::{Keys, WrappedKey};
 pub use lease::{Holder, Lease};
 pub use log::Log;
+pub use retention::Retention;
 pub use seal::{DataKey, holds_secret, open_tree, seal_tree};
 pub use state::{PendingOp, Revision, State, Tracked};
 pub use verify::{Problem, Report, verify};

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::{DataKey, Error, Result, open_tree, seal_tree};
 
 /// The newest format version that is written and understood.
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 const TRAILER: &str = "\"checksum\":\"sha256:";
 const TRAILER_LEN: usize = TRAILER.len() + 64 + "\"}\n".len();
@@ -128,6 +128,15 @@ pub(crate) enum Flaw {
     Newer(u64),
     /// Anything else, in words.
     Damage(String),
+}
+
+impl std::fmt::Display for Flaw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Newer(version) => write!(f, "it has the newer format version {version}"),
+            Self::Damage(what) => f.write_str(what),
+        }
+    }
 }
 
 impl Flaw {

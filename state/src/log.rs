@@ -1,29 +1,22 @@
-//! A stack's log: opening it, following it, taking its lease.
+//! A stack's log: opening it and following it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::try_join_all;
+use futures::future::try_join;
 use plinth_provider::{Resource, Urn};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::append::{Landed, create};
 use crate::entry::{KeyRing, Place, blocking, decode, encode, texts};
 use crate::lines::Flaw;
-use crate::{
-    Backend, DataKey, Entry, Error, Event, Holder, Keys, Lease, Result, State, WrappedKey, Writer, checkpoint,
-};
+use crate::reader::Reader;
+use crate::{Backend, DataKey, Entry, Error, Event, Keys, Result, Retention, State, WrappedKey, checkpoint};
 
-/// How often a held lease is looked at again.
-const POLL: Duration = Duration::from_millis(250);
-/// How many entries are asked for at once: at first, and at most.
-const WINDOW: (u64, u64) = (16, 128);
-/// How many absent positions in a row prove the log's end.
-const BEYOND: u64 = 8;
+/// How often a log is read again that seems to lack something: entries may have been compacted away meanwhile.
+const READS: u32 = 3;
 
 /// A stack's log. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,6 +26,7 @@ pub struct Log {
     keys: Keys,
     data_key: Arc<Mutex<Option<DataKey>>>,
     tail: Arc<Tail>,
+    retention: Retention,
 }
 
 /// How much there is to read after the newest checkpoint.
@@ -50,15 +44,49 @@ impl Log {
     /// When storage fails, the log is damaged or of a newer format, or the key does not open the stack's data key.
     pub async fn open(backend: Arc<dyn Backend>, stack: &str, keys: Keys) -> Result<(Self, State)> {
         let log = Self::unread(backend, stack, keys)?;
-        let mut state = log.newest_checkpoint(u64::MAX).await?.unwrap_or_default();
-        log.tail.checkpoint.store(state.seq, Ordering::Relaxed);
-        log.follow(&mut state, true).await?;
-        Ok((log, state))
+        let state = log.read().await?;
+        match &state.migrated {
+            Some(to) => Err(Error::Migrated { stack: stack.to_owned(), to: to.clone() }),
+            None => Ok((log, state)),
+        }
+    }
+
+    /// The state that the log gives now.
+    pub(crate) async fn read(&self) -> Result<State> {
+        let mut tries = 1;
+        loop {
+            match self.read_once().await {
+                Err(Error::Missing { .. }) if tries < READS => tries += 1,
+                read => return read,
+            }
+        }
+    }
+
+    async fn read_once(&self) -> Result<State> {
+        // Before the entries: what it names was there before it was.
+        let (head, newest) = try_join(self.head(), self.newest_checkpoint(u64::MAX)).await?;
+        let mut state = newest.unwrap_or_default();
+        self.tail.checkpoint.store(state.seq, Ordering::Relaxed);
+        self.tail.bytes.store(0, Ordering::Relaxed);
+        self.follow(&mut state, true).await?;
+        if let Some(head) = head.filter(|head| head.seq > state.seq) {
+            let (seq, file) = (state.seq + 1, self.entry_key(state.seq + 1));
+            let what = format!("the log once went on to entry {} ({})", head.seq, self.head_key());
+            return Err(Error::Missing { seq, file, what });
+        }
+        Ok(state)
     }
 
     pub(crate) fn unread(backend: Arc<dyn Backend>, stack: &str, keys: Keys) -> Result<Self> {
         check_stack_name(stack)?;
-        Ok(Self { backend, stack: stack.to_owned(), keys, data_key: Arc::default(), tail: Arc::default() })
+        Ok(Self {
+            backend,
+            stack: stack.to_owned(),
+            keys,
+            data_key: Arc::default(),
+            tail: Arc::default(),
+            retention: Retention::default(),
+        })
     }
 
     /// Takes in what was appended since.
@@ -67,6 +95,16 @@ impl Log {
     /// As [`Log::open`].
     pub async fn refresh(&self, state: &mut State) -> Result<()> {
         self.follow(state, false).await
+    }
+
+    /// The same log, keeping only so much of its history from now on.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { retention, ..self }
+    }
+
+    pub(crate) fn retention(&self) -> Retention {
+        self.retention
     }
 
     /// The stack's name.
@@ -131,15 +169,26 @@ impl Log {
         if revision == newest {
             return Ok(state.declared.clone());
         }
-        let mut then = self.newest_checkpoint(wanted.seq.saturating_sub(1)).await?.unwrap_or_default();
+        let not_kept = || Error::NotKept {
+            stack: self.stack.clone(),
+            revision,
+            from: state
+                .revisions
+                .iter()
+                .map(|revision| revision.number)
+                .find(|number| *number >= state.revisions_from && *number > revision),
+        };
+        if revision < state.revisions_from {
+            return Err(not_kept());
+        }
+        let mut then = match self.state_at(wanted.seq - 1).await {
+            Err(Error::Missing { .. }) | Ok(None) if !state.bases.is_empty() => return Err(not_kept()),
+            then => then?.ok_or_else(not_kept)?,
+        };
         let mut ring = self.ring();
-        let mut reader = Reader::new(self, then.seq + 1);
-        while let Some((seq, bytes)) = reader.next().await? {
+        let mut reader = Reader::new(self, wanted.seq, wanted.seq);
+        if let Some((seq, bytes)) = reader.next().await? {
             let entry = self.linked(seq, bytes, &then, &mut ring).await?;
-            if seq < wanted.seq {
-                then.apply(entry);
-                continue;
-            }
             for event in entry.events {
                 let found = matches!(&event, Event::RevisionStarted(started) if started.revision == revision);
                 then.apply_event(event, seq, entry.time);
@@ -147,73 +196,38 @@ impl Log {
                     return Ok(then.declared);
                 }
             }
-            break;
         }
         Err(Error::NoRevision { stack: self.stack.clone(), revision, newest })
     }
 
-    /// Takes the lease and gives the writer that holds it. Waits up to `lock_timeout` for another run to end; takes
-    /// over at once what has expired or what a dead process of this machine held.
-    ///
-    /// # Errors
-    /// [`Error::Held`] when another run holds it; else as [`Log::open`].
-    pub async fn acquire(
-        &self,
-        mut state: State,
-        holder: Holder,
-        ttl: Duration,
-        lock_timeout: Duration,
-    ) -> Result<Writer> {
-        let deadline = Instant::now() + lock_timeout;
-        let writer = Uuid::new_v4();
-        loop {
-            self.refresh(&mut state).await?;
-            if let Some(lease) =
-                state.lease.as_ref().filter(|lease| !lease.may_be_taken(jiff::Timestamp::now()))
-            {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(Error::Held { stack: self.stack.clone(), lease: Box::new(lease.clone()) });
-                }
-                tokio::time::sleep(left.min(POLL)).await;
-                continue;
+    /// State as it was at a position; `None` when what led there is lost.
+    pub(crate) async fn state_at(&self, seq: u64) -> Result<Option<State>> {
+        let mut then = self.newest_checkpoint(seq).await?.unwrap_or_default();
+        let mut ring = self.ring();
+        let mut reader = Reader::new(self, then.seq + 1, seq);
+        while then.seq < seq {
+            let Some((at, bytes)) = reader.next().await? else { return Ok(None) };
+            let entry = self.linked(at, bytes, &then, &mut ring).await?;
+            if entry.resume().is_some() {
+                return Ok(None);
             }
-            let epoch = state.epoch + 1;
-            let expires = jiff::Timestamp::now() + ttl;
-            let event = Event::LeaseAcquired { epoch, holder: holder.clone(), expires };
-            match self.append(&mut state, writer, epoch, vec![event]).await {
-                Ok(()) => return Ok(Writer::start(self.clone(), state, writer, epoch, ttl)),
-                Err(Error::Moved { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            then.apply(entry);
         }
-    }
-
-    /// Ends another run's lease by force, dead or alive: it is fenced with its next append. Gives the lease that was
-    /// ended, if there was one.
-    ///
-    /// # Errors
-    /// As [`Log::open`].
-    pub async fn unlock(&self, state: &mut State, by: Holder) -> Result<Option<Lease>> {
-        loop {
-            self.refresh(state).await?;
-            let Some(lease) = state.lease.clone() else { return Ok(None) };
-            let epoch = state.epoch + 1;
-            let event = Event::LeaseBroken { epoch, by: by.clone() };
-            match self.append(state, Uuid::new_v4(), epoch, vec![event]).await {
-                Ok(()) => return Ok(Some(lease)),
-                Err(Error::Moved { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        Ok(Some(then))
     }
 
     /// Appends one entry after `state` and takes it in; [`Error::Moved`] when its position is taken.
-    async fn append(&self, state: &mut State, writer: Uuid, epoch: u64, events: Vec<Event>) -> Result<()> {
+    pub(crate) async fn append(
+        &self,
+        state: &mut State,
+        writer: Uuid,
+        epoch: u64,
+        events: Vec<Event>,
+    ) -> Result<()> {
         let ring = self.ring();
         let seq = state.seq + 1;
         let texts = texts(&events)?;
-        let place = Place { seq, prev: &state.hash, epoch, writer };
+        let place = Place { stack: &self.stack, seq, prev: &state.hash, epoch, writer };
         let encoded = encode(place, events, &texts, &ring).await?;
         match create(&*self.backend, &self.entry_key(seq), &encoded.bytes).await? {
             Landed::Other(_) => Err(Error::Moved { seq }),
@@ -227,10 +241,24 @@ impl Log {
 
     /// Reads from the state's position on. With `anchored`, the entry that the state was computed at is checked too: a
     /// checkpoint whose log is gone or another one is not believed.
-    async fn follow(&self, state: &mut State, anchored: bool) -> Result<()> {
+    pub(crate) async fn follow(&self, state: &mut State, mut anchored: bool) -> Result<()> {
+        // What is listed has to be there; what is appended meanwhile is found by looking.
+        let from = self.entry_key(state.seq);
+        let listed = self.backend.list_after(&self.log_folder(), &from).await?;
+        let listed = listed.iter().rev().find_map(|key| key_seq(key)).unwrap_or(0);
+        while let Some(resume) = self.follow_to_gap(state, anchored, listed).await? {
+            // The entries of a mended gap are lost: state goes on with what was found to hold after it.
+            *state = self.base(resume).await?;
+            anchored = true;
+        }
+        Ok(())
+    }
+
+    /// Reads on to the log's end or to a mended gap, and tells where state goes on after that.
+    async fn follow_to_gap(&self, state: &mut State, anchored: bool, listed: u64) -> Result<Option<u64>> {
         let anchored = anchored && state.seq > 0;
         let mut ring = self.ring();
-        let mut reader = Reader::new(self, if anchored { state.seq } else { state.seq + 1 });
+        let mut reader = Reader::new(self, if anchored { state.seq } else { state.seq + 1 }, listed);
         if anchored {
             let key = self.entry_key(state.seq);
             let Some((seq, bytes)) = reader.next().await? else {
@@ -246,10 +274,22 @@ impl Log {
         while let Some((seq, bytes)) = reader.next().await? {
             self.tail.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             let entry = self.linked(seq, bytes, state, &mut ring).await?;
+            if let Some(resume) = entry.resume() {
+                self.keep(ring);
+                return Ok(Some(resume));
+            }
             state.apply(entry);
         }
         self.keep(ring);
-        Ok(())
+        Ok(None)
+    }
+
+    async fn base(&self, seq: u64) -> Result<State> {
+        let file = self.checkpoint_key(seq);
+        let damaged = |what: String| Error::Base { seq, file: file.clone(), what };
+        let bytes = self.backend.get(&file).await?.ok_or_else(|| damaged("it is missing".to_owned()))?;
+        let state = self.read_checkpoint(bytes).await?.map_err(|flaw| damaged(flaw.to_string()))?;
+        if state.seq == seq { Ok(state) } else { Err(damaged(format!("it is that of entry {}", state.seq))) }
     }
 
     /// Reads an entry and checks that it is the one that follows the state.
@@ -266,6 +306,10 @@ impl Log {
             let what = format!("it holds entry {}: it was copied or renamed", entry.seq);
             return Err(Error::Damaged { seq, file, what });
         }
+        if !entry.stack.is_empty() && entry.stack != self.stack {
+            let what = format!("it belongs to the stack `{}`", entry.stack);
+            return Err(Error::Damaged { seq, file, what });
+        }
         if entry.prev != state.hash {
             let what = "it does not follow the entry before it: one of the two was replaced".to_owned();
             return Err(Error::Damaged { seq, file, what });
@@ -274,13 +318,16 @@ impl Log {
     }
 
     /// The newest checkpoint that can be read, at or before a position. One that cannot is passed over: it is a cache.
-    async fn newest_checkpoint(&self, at_most: u64) -> Result<Option<State>> {
+    pub(crate) async fn newest_checkpoint(&self, at_most: u64) -> Result<Option<State>> {
         let mut keys = self.backend.list(&self.checkpoint_folder()).await?;
         keys.retain(|key| key_seq(key).is_some_and(|seq| seq <= at_most));
         for key in keys.iter().rev() {
             let Some(bytes) = self.backend.get(key).await? else { continue };
             match self.read_checkpoint(bytes).await? {
-                Ok(state) => return Ok(Some(state)),
+                Ok(state) if key_seq(key) == Some(state.seq) => return Ok(Some(state)),
+                Ok(state) => {
+                    tracing::warn!(%key, state.seq, "passing over a checkpoint that is another position's")
+                }
                 Err(flaw) => tracing::warn!(%key, ?flaw, "passing over a checkpoint that cannot be read"),
             }
         }
@@ -327,6 +374,10 @@ impl Log {
         format!("{}/checkpoint/{seq:020}.json", self.stack)
     }
 
+    pub(crate) fn head_key(&self) -> String {
+        format!("{}/head.json", self.stack)
+    }
+
     pub(crate) fn log_folder(&self) -> String {
         format!("{}/log", self.stack)
     }
@@ -357,68 +408,4 @@ fn check_stack_name(stack: &str) -> Result<()> {
         return bad("it may hold letters, digits, `-`, `_` and `.`");
     }
     Ok(())
-}
-
-/// Reads entries in order, many at a time, until the log's end.
-struct Reader<'a> {
-    log: &'a Log,
-    next: u64,
-    ahead: VecDeque<Bytes>,
-    width: u64,
-    ended: bool,
-}
-
-impl<'a> Reader<'a> {
-    fn new(log: &'a Log, from: u64) -> Self {
-        Self { log, next: from, ahead: VecDeque::new(), width: WINDOW.0, ended: false }
-    }
-
-    /// The next entry's position and bytes.
-    async fn next(&mut self) -> Result<Option<(u64, Bytes)>> {
-        if self.ahead.is_empty() && !self.ended {
-            self.fill().await?;
-        }
-        Ok(self.ahead.pop_front().map(|bytes| {
-            self.next += 1;
-            (self.next - 1, bytes)
-        }))
-    }
-
-    async fn window(&self, from: u64, count: u64) -> Result<Vec<Option<Bytes>>> {
-        let get = |seq| async move { self.log.backend.get(&self.log.entry_key(seq)).await };
-        try_join_all((from..from.saturating_add(count)).map(get)).await
-    }
-
-    async fn fill(&mut self) -> Result<()> {
-        let mut found = self.window(self.next, self.width).await?;
-        let mut at = 0;
-        loop {
-            while let Some(Some(_)) = found.get(at) {
-                at += 1;
-            }
-            if at == found.len() {
-                break;
-            }
-            let gap = self.next + at as u64;
-            let seen = (found.len() - at) as u64;
-            if seen <= BEYOND {
-                found.extend(self.window(gap + seen, BEYOND + 1 - seen).await?);
-            }
-            if found[at..].iter().all(Option::is_none) {
-                self.ended = true;
-                break;
-            }
-            // Entries after a gap: either they were appended while we were reading, or one was lost.
-            let key = self.log.entry_key(gap);
-            let Some(bytes) = self.log.backend.get(&key).await? else {
-                let what = "entries after it exist".to_owned();
-                return Err(Error::Missing { seq: gap, file: key, what });
-            };
-            found[at] = Some(bytes);
-        }
-        found.truncate(at);
-        self.ahead.extend(found.into_iter().flatten());
-        self.width = (self.width * 2).min(WINDOW.1);
-        Ok(())
-    }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::seal::Masked;
-use crate::{Action, Delta, Finish, Intent, Lease, Provenance, WrappedKey};
+use crate::{Action, Base, Change, Delta, Finish, Intent, Lease, Provenance, Slot, WrappedKey};
 
 /// What is recorded of a stack at one position of its log. Cloning shares the resources.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -39,6 +39,12 @@ pub struct State {
     pub durations: BTreeMap<String, u64>,
     /// The number that the next intent gets.
     pub next_op: u64,
+    /// Checkpoints that state rests on, oldest first: the log begins with the first if it was compacted.
+    pub bases: Vec<Base>,
+    /// The oldest revision that can be returned to, if the log was compacted.
+    pub revisions_from: u64,
+    /// Where the log goes on, if it was moved.
+    pub migrated: Option<String>,
 }
 
 /// A resource that exists; dereferences to what is recorded.
@@ -142,6 +148,36 @@ impl State {
     pub fn promotion(&self) -> Option<&Provenance> {
         let number = self.revisions.last()?.promotion?;
         self.revision(number)?.provenance.as_ref()
+    }
+
+    /// Everything that is recorded under a name.
+    pub fn slot(&self, urn: &Urn) -> Slot {
+        Slot {
+            present: self.resources.get(urn).map(|tracked| Box::new((**tracked).clone())),
+            superseded: self
+                .superseded
+                .iter()
+                .filter(|old| old.urn == *urn)
+                .map(|old| (**old).clone())
+                .collect(),
+            declared: self.declared.get(urn).map(|resource| Box::new((**resource).clone())),
+        }
+    }
+
+    pub(crate) fn edit(&mut self, changes: Vec<Change>) {
+        for Change { urn, after, .. } in changes {
+            let Slot { present, superseded, declared } = after;
+            match present {
+                Some(tracked) => self.resources.insert(urn.clone(), Arc::from(tracked)),
+                None => self.resources.remove(&urn),
+            };
+            match declared {
+                Some(resource) => self.declared.insert(urn.clone(), Arc::from(resource)),
+                None => self.declared.remove(&urn),
+            };
+            self.superseded.retain(|old| old.urn != urn);
+            self.superseded.extend(superseded.into_iter().map(Arc::new));
+        }
     }
 
     /// How the given desired graph differs from the newest revision's.

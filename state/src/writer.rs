@@ -5,12 +5,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::append::{Landed, create};
 use crate::entry::{KeyRing, Place, blocking, decode, decode_header, encode, texts};
+use crate::head::Head;
+use crate::log::key_seq;
 use crate::{Entry, Error, Event, Log, Result, State, checkpoint};
 
 /// A checkpoint is worth its writing when this many entries or bytes lie after the last one.
@@ -66,6 +69,8 @@ impl Writer {
             ttl,
             every,
             renew: Instant::now() + every,
+            hint: Instant::now() + every,
+            upkeep: None,
         };
         tokio::spawn(appender.run(queue));
         Self { requests, shared, log, epoch }
@@ -138,6 +143,10 @@ struct Appender {
     ttl: Duration,
     every: Duration,
     renew: Instant,
+    /// When the hint at the log's end is next written.
+    hint: Instant,
+    /// Writing of a checkpoint or of the hint at the log's end, beside the appends.
+    upkeep: Option<JoinHandle<()>>,
 }
 
 impl Appender {
@@ -154,7 +163,16 @@ impl Appender {
             // Whoever is about to ask for an append gets to do so.
             tokio::task::yield_now().await;
             let batch = Batch::gather(first, &mut queue);
-            let Batch { events, texts, waiting, release } = batch;
+            let Batch { mut events, mut texts, waiting, release } = batch;
+            let mut compacted = false;
+            if release.is_some()
+                && let Some(event) = self.compaction().await
+                && let Ok(text) = self::texts(std::slice::from_ref(&event))
+            {
+                texts.extend(text);
+                events.push(event);
+                compacted = true;
+            }
             let outcome = self.commit(events, texts, release.is_some()).await;
             if outcome.as_ref().is_err_and(Error::is_fenced) {
                 self.shared.lost.cancel();
@@ -165,7 +183,7 @@ impl Appender {
             }
             if let Some(release) = release {
                 if outcome.is_ok() {
-                    self.checkpoint_if_due().await;
+                    self.tidy_up(compacted).await;
                 }
                 let _ = release.send(outcome);
                 return;
@@ -173,7 +191,7 @@ impl Appender {
             match outcome {
                 Err(error) if error.is_fenced() => return refuse(&mut queue, &error).await,
                 Err(error) => tracing::warn!(%error, "an append to the state log failed"),
-                Ok(()) => {}
+                Ok(()) => self.keep_up(),
             }
         }
     }
@@ -195,7 +213,8 @@ impl Appender {
         loop {
             let state = Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner));
             let seq = state.seq + 1;
-            let place = Place { seq, prev: &state.hash, epoch: self.epoch, writer: self.id };
+            let stack = self.log.stack();
+            let place = Place { stack, seq, prev: &state.hash, epoch: self.epoch, writer: self.id };
             let mut encoded = encode(place, events, &texts, &self.ring).await?;
             // Not shared while the state changes: a shared one would have to be copied.
             drop(state);
@@ -254,33 +273,85 @@ impl Appender {
         Ok(())
     }
 
-    async fn checkpoint_if_due(&self) {
-        let state = Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner));
+    fn state(&self) -> Arc<State> {
+        Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn checkpoint_due(&self, state: &State) -> bool {
         let tail = self.log.tail();
         let entries = state.seq.saturating_sub(tail.checkpoint.load(Ordering::Relaxed));
-        if entries < CHECKPOINT_EVERY.0 && tail.bytes.load(Ordering::Relaxed) < CHECKPOINT_EVERY.1 {
+        entries >= CHECKPOINT_EVERY.0 || tail.bytes.load(Ordering::Relaxed) >= CHECKPOINT_EVERY.1
+    }
+
+    /// Starts the writing of a checkpoint when the tail has grown, and of the hint at the log's end now and then. Appends
+    /// go on meanwhile; the next one copies the map of resources once.
+    fn keep_up(&mut self) {
+        if self.upkeep.as_ref().is_some_and(|upkeep| !upkeep.is_finished()) {
             return;
         }
-        if let Err(error) = self.checkpoint(state).await {
-            // It is a cache: without it, opening reads more.
-            tracing::warn!(%error, "no checkpoint of the state was written");
+        let state = self.state();
+        let checkpoint = self.checkpoint_due(&state);
+        if checkpoint || Instant::now() >= self.hint {
+            self.hint = Instant::now() + self.every;
+            let log = self.log.clone();
+            self.upkeep = Some(tokio::spawn(async move { upkeep(&log, state, checkpoint).await }));
         }
     }
 
-    async fn checkpoint(&self, state: Arc<State>) -> Result<()> {
-        let seq = state.seq;
-        let (stack, key) = (self.log.stack().to_owned(), self.ring.data_key.clone());
-        let bytes = blocking(move || checkpoint::encode(&stack, &state, key.as_ref())).await?;
-        let backend = self.log.backend();
-        backend.put(&self.log.checkpoint_key(seq), bytes).await?;
-        self.log.tail().checkpoint.store(seq, Ordering::Relaxed);
-        self.log.tail().bytes.store(0, Ordering::Relaxed);
-        let keys = backend.list(&self.log.checkpoint_folder()).await?;
-        for old in keys.iter().rev().skip(checkpoint::KEPT) {
-            backend.delete(old).await?;
+    /// What a run leaves for the next: a checkpoint when there is much after the last one, and the hint.
+    async fn tidy_up(&mut self, compacted: bool) {
+        if let Some(upkeep) = self.upkeep.take() {
+            let _ = upkeep.await;
         }
-        Ok(())
+        let state = self.state();
+        let checkpoint = compacted || self.checkpoint_due(&state);
+        upkeep(&self.log, Arc::clone(&state), checkpoint).await;
+        if compacted && let Err(error) = self.log.remove_compacted(&state).await {
+            tracing::warn!(%error, "old entries of the state log were not removed; the next compaction does it");
+        }
     }
+
+    /// The event that ends the keeping of old revisions, if some need not be kept.
+    async fn compaction(&mut self) -> Option<Event> {
+        if let Some(upkeep) = self.upkeep.take() {
+            let _ = upkeep.await;
+        }
+        let state = self.state();
+        match self.log.compaction(&state, jiff::Timestamp::now()).await {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!(%error, "the state log was not compacted");
+                None
+            }
+        }
+    }
+}
+
+/// Writes what is not needed, only useful: without it, opening reads more, and less is noticed.
+async fn upkeep(log: &Log, state: Arc<State>, checkpoint: bool) {
+    let head = Head::of(log.stack(), &state);
+    if checkpoint && let Err(error) = write_checkpoint(log, state).await {
+        tracing::warn!(%error, "no checkpoint of the state was written");
+    }
+    if let Err(error) = log.put_head(&head).await {
+        tracing::warn!(%error, "the hint at the log's end was not written");
+    }
+}
+
+async fn write_checkpoint(log: &Log, state: Arc<State>) -> Result<()> {
+    let (seq, bases) = (state.seq, state.bases.clone());
+    let (stack, key) = (log.stack().to_owned(), log.data_key());
+    let bytes = blocking(move || checkpoint::encode(&stack, &state, key.as_ref())).await?;
+    let backend = log.backend();
+    backend.put(&log.checkpoint_key(seq), bytes).await?;
+    log.tail().checkpoint.store(seq, Ordering::Relaxed);
+    log.tail().bytes.store(0, Ordering::Relaxed);
+    let mut keys = backend.list(&log.checkpoint_folder()).await?;
+    keys.retain(|key| !bases.iter().any(|base| key_seq(key) == Some(base.seq)));
+    for old in keys.iter().rev().skip(checkpoint::KEPT) {
+        backend.delete(old).await?;
+    }
+    Ok(())
 }
 
 /// The calls that one entry answers.

@@ -112,10 +112,10 @@ async fn an_entry_of_another_history_is_named() {
 
 #[tokio::test]
 async fn a_newer_format_is_refused_and_not_called_damage() {
-    for bytes in [r#"{"version":2,"seq":4,"new":"layout"}"#.to_owned(), "{\"version\": 7}\n".to_owned()] {
+    for bytes in [r#"{"version":3,"seq":4,"new":"layout"}"#.to_owned(), "{\"version\": 7}\n".to_owned()] {
         let (opened, report) = damaged(async |backend| put(backend, 4, bytes.into_bytes()).await).await;
         let error = opened.unwrap_err();
-        assert!(matches!(error, Error::NewerVersion { supported: 1, .. }), "{error}");
+        assert!(matches!(error, Error::NewerVersion { supported: 2, .. }), "{error}");
         assert!(error.to_string().contains("use the Plinth that wrote it"), "{error}");
         assert!(report.problems[0].what.contains("newer format version"));
     }

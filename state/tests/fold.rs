@@ -20,6 +20,7 @@ fn apply(state: &mut State, events: Vec<Event>) {
     state.apply(Entry {
         version: 1,
         seq,
+        stack: String::new(),
         prev: state.hash.clone(),
         epoch: state.epoch,
         writer: uuid::Uuid::nil(),

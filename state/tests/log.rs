@@ -42,7 +42,8 @@ async fn entries_are_json_that_a_person_can_read() {
     fill(&backend, no_keys(), 1).await;
     let bytes = backend.get(&entry_key(2)).await.unwrap().unwrap();
     let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-    assert_eq!(json["version"], 1);
+    assert_eq!(json["version"], 2);
+    assert_eq!(json["stack"], "dev");
     assert_eq!(json["seq"], 2);
     assert_eq!(json["events"][0]["type"], "intent");
     assert_eq!(json["events"][0]["action"], "create");
