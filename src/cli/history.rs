@@ -31,6 +31,9 @@ impl History {
             present::out(&present::history::markdown(&session.name, revisions, &zone));
         } else {
             present::out(&present::history::text(revisions, &zone, &style()));
+            if let Some(note) = present::history::kept_from(&session.state) {
+                present::out(&note);
+            }
         }
         Ok(Code::Done)
     }

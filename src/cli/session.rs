@@ -9,7 +9,7 @@ use plinth_provider::{Path, Providers, Resource, Urn, Value, builtin::Builtin};
 use plinth_stacks::file::{self, Loaded};
 use plinth_stacks::model::{Cloud, Encryption};
 use plinth_stacks::program::{Target as ProgramTarget, program};
-use plinth_state::{Keys, Log, State};
+use plinth_state::{Keys, Log, Retention, State};
 use sha2::{Digest, Sha256};
 
 use super::embedded::Embedded;
@@ -128,6 +128,11 @@ impl Session {
         let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
         let backend = plinth_state::open_backend(&home.url)?;
         let (log, state) = Log::open(backend, &name, keys).await?;
+        let history = loaded.stack.settings.history.unwrap_or_default();
+        let log = log.with_retention(Retention {
+            revisions: history.keep_revisions.map(|count| u64::from(count.get())),
+            days: history.keep_days.map(|days| u64::from(days.get())),
+        });
         let own_tree = loaded.tree.clone();
         let loaded = match state.promotion() {
             Some(promotion) => {

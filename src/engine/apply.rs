@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plinth_provider::{Providers, Resource};
-use plinth_state::{Event as LogEvent, Finish, Holder, Log, Provenance, RevisionStarted, State, Writer};
+use plinth_state::{
+    Ask, Event as LogEvent, Finish, Holder, Lease, Log, Provenance, RevisionStarted, State, Writer,
+};
 
 use super::event::{Event, Events, StepEvent, Summary};
 use super::execute::{Execution, Interrupt, Report, execute};
@@ -329,7 +331,16 @@ impl Engine {
     async fn acquire(&self, state: State, command: &str) -> Result<Arc<Writer>, RunError> {
         let holder = Holder::current(None, format!("plinth {command}"));
         let (ttl, timeout) = (self.settings.lease_ttl, self.settings.lock_timeout);
-        Ok(Arc::new(self.log.acquire(state, holder, ttl, timeout).await?))
+        let waiting = |lease: &Lease, left: Duration| {
+            self.events.send(Event::Note {
+                message: format!(
+                    "another run holds the lease: {lease}; waiting up to {} s for it to end, or to show no more sign of life",
+                    left.as_secs_f64().ceil()
+                ),
+            });
+        };
+        let ask = Ask { holder, ttl, lock_timeout: timeout, waiting: &waiting };
+        Ok(Arc::new(self.log.acquire_telling(state, ask).await?))
     }
 
     /// Gives the lease back. That this fails costs the next run a wait at most, so it is told and not returned.

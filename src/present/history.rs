@@ -10,6 +10,13 @@ use super::style::{Role, Style};
 use super::table::{Align, Table};
 use super::words::{clean, duration};
 
+/// From where on revisions can be returned to, when that is not all of them.
+pub fn kept_from(state: &plinth_state::State) -> Option<String> {
+    let from = state.revisions_from;
+    let why = "older ones were given up, as settings.history in the stack file says";
+    (from > 0).then(|| format!("Revisions from {from} on can be returned to; {why}.\n"))
+}
+
 /// The revisions as a table. Times are in the given zone.
 pub fn text(revisions: &[Arc<Revision>], zone: &TimeZone, style: &Style) -> String {
     if revisions.is_empty() {

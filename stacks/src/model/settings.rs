@@ -18,6 +18,20 @@ pub struct Settings {
     pub refresh_max_age: Option<Duration>,
     /// What protects the data key that encrypts secrets in state.
     pub encryption: Encryption,
+    /// How much of the stack's history is kept: all of it when left out.
+    pub history: Option<History>,
+}
+
+/// How much of the history is kept. A revision that either rule keeps can be returned to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct History {
+    /// This many of the newest revisions.
+    #[schemars(range(min = 1))]
+    pub keep_revisions: Option<std::num::NonZeroU32>,
+    /// The revisions of the last so many days.
+    #[schemars(range(min = 1))]
+    pub keep_days: Option<std::num::NonZeroU32>,
 }
 
 /// What protects the stack's data key.
