@@ -20,6 +20,8 @@ pub(crate) fn zero(resource: &Resource) -> Json {
         ("batch", "Job") => json!({"template": template}),
         ("batch", "CronJob") => json!({"jobTemplate": {"metadata": {}, "spec": {"template": template}}}),
         ("", "PersistentVolumeClaim") => json!({"resources": {}}),
+        // Put there by the server, and so nobody's.
+        ("", "Namespace") => json!({"finalizers": ["kubernetes"]}),
         ("autoscaling", _) => json!({"scaleTargetRef": {}}),
         ("apiextensions.k8s.io", _) => json!({"names": {}}),
         ("", "ConfigMap" | "Secret" | "Endpoints" | "ServiceAccount" | "Event") => return object,
@@ -46,11 +48,16 @@ pub(crate) fn create(
     warnings: &mut Vec<String>,
 ) -> Result<(), Status> {
     match resource.storage.as_str() {
-        "services" => service(server, object, None),
+        "services" => {
+            service(server, object, None);
+            addressable(server, object)?;
+        }
         "persistentvolumeclaims" => claim(server, object),
         "pods" => pod(server, object)?,
         "priorityclasses.scheduling.k8s.io" => default(object, "value", 0),
         "jobs.batch" => job(object),
+        "daemonsets.apps" => template_generation(object),
+        "persistentvolumes" => volume(object),
         "ingresses.networking.k8s.io" => ingress(server, object, warnings),
         "nodes" => default(object, "spec", json!({})),
         "customresourcedefinitions.apiextensions.k8s.io" => {
@@ -84,7 +91,7 @@ pub(crate) fn update(
             set(object, "spec.volumeName", volume);
         }
         "jobs.batch" => {
-            for path in ["spec.selector", "spec.template.metadata.labels"] {
+            for path in ["spec.selector", "spec.template.metadata.labels", "metadata.labels"] {
                 if !object.has(path) && live.has(path) {
                     let kept = live.at(path).clone();
                     set(object, path, kept);
@@ -100,6 +107,29 @@ pub(crate) fn update(
     Ok(())
 }
 
+/// How often the template of a DaemonSet has changed, in the annotation that has outlived its field.
+fn template_generation(object: &mut Json) {
+    let generation = object.int("metadata.generation").unwrap_or(1).to_string();
+    super::json::object(place(object, "metadata.annotations"))
+        .entry("deprecated.daemonset.template.generation")
+        .or_insert(json!(generation));
+}
+
+fn volume(object: &mut Json) {
+    default(object, "status.lastPhaseTransitionTime", super::json::now());
+    protect(object, "kubernetes.io/pv-protection");
+}
+
+/// Adds the finalizer that keeps something in use from being removed.
+fn protect(object: &mut Json, finalizer: &str) {
+    let finalizers = place(object, "metadata.finalizers");
+    match finalizers.as_array_mut() {
+        Some(list) if list.iter().any(|f| f == finalizer) => {}
+        Some(list) => list.push(json!(finalizer)),
+        None => *finalizers = json!([finalizer]),
+    }
+}
+
 fn stored_versions(object: &Json, live: Option<&Json>) -> Json {
     let mut versions: Vec<Json> = live.map(|l| l.list("status.storedVersions").to_vec()).unwrap_or_default();
     for version in object.list("spec.versions").iter().filter(|v| v.yes("storage")) {
@@ -108,6 +138,25 @@ fn stored_versions(object: &Json, live: Option<&Json>) -> Json {
         }
     }
     Json::Array(versions)
+}
+
+/// A cluster address that a client asks for must be one of the cluster's, and free.
+fn addressable(server: &Server, object: &Json) -> Result<(), Status> {
+    let asked = object.text("spec.clusterIP");
+    if asked.is_empty() || asked == "None" {
+        return Ok(());
+    }
+    let (services, _) = server.store.list("services", None);
+    let why = if !asked.starts_with("10.96.") {
+        "the provided network does not match the current range"
+    } else if services.iter().any(|s| s.text("spec.clusterIP") == asked) {
+        "provided IP is already allocated"
+    } else {
+        return Ok(());
+    };
+    let why = format!("failed to allocate IP {asked}: {why}");
+    let cause = super::status::Cause::invalid("spec.clusterIPs", &json!([asked]), &why);
+    Err(Status::invalid("", "Service", name(object), vec![cause]))
 }
 
 /// Cluster addresses and node ports: kept where they were, found where they are needed.
@@ -148,6 +197,12 @@ fn service(server: &Server, object: &mut Json, live: Option<&Json>) {
     if !object.has("spec.clusterIPs") {
         let ip = object.at("spec.clusterIP").clone();
         set(object, "spec.clusterIPs", json!([ip]));
+    }
+    // Nobody knows the families of addresses that somebody else maintains.
+    let unselected = object.text("spec.clusterIP") == "None" && !object.has("spec.selector");
+    if unselected && !object.has("spec.ipFamilies") && !object.has("spec.ipFamilyPolicy") {
+        set(object, "spec.ipFamilies", json!(["IPv4", "IPv6"]));
+        set(object, "spec.ipFamilyPolicy", "RequireDualStack");
     }
     default(object, "spec.ipFamilies", json!(["IPv4"]));
     default(object, "spec.ipFamilyPolicy", "SingleStack");
@@ -195,15 +250,7 @@ fn claim(server: &Server, object: &mut Json) {
     {
         set(object, "spec.storageClassName", class);
     }
-    let finalizers = place(object, "metadata.finalizers");
-    if finalizers.is_null() {
-        *finalizers = json!([]);
-    }
-    if let Some(list) = finalizers.as_array_mut()
-        && !list.iter().any(|f| f == "kubernetes.io/pvc-protection")
-    {
-        list.push(json!("kubernetes.io/pvc-protection"));
-    }
+    protect(object, "kubernetes.io/pvc-protection");
 }
 
 fn pod(server: &Server, object: &mut Json) -> Result<(), Status> {
@@ -315,7 +362,12 @@ fn job(object: &mut Json) {
     ] {
         labels.insert(key.into(), json!(value));
     }
+    let labels = Json::Object(labels.clone());
     default(object, "spec.selector", json!({"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}));
+    // A Job without labels has those of its pods.
+    if object.map("metadata.labels").is_none_or(|l| l.is_empty()) {
+        set(object, "metadata.labels", labels);
+    }
 }
 
 fn ingress(server: &Server, object: &mut Json, warnings: &mut Vec<String>) {

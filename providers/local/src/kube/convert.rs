@@ -57,6 +57,10 @@ pub(crate) fn from_storage(resource: &Resource, value: &mut Json) {
         }
         _ => {}
     }
+    if matches!(resource.kind.as_str(), "Role" | "ClusterRole") && resource.custom.is_none() {
+        // Written even when there are none.
+        super::json::default(value, "rules", Json::Null);
+    }
     if value.text("apiVersion") != resource.api_version() {
         value["apiVersion"] = json!(resource.api_version());
     }

@@ -1,5 +1,6 @@
 //! Custom resources against their structural schema: pruning, defaults and validation.
 
+use super::cel;
 use super::json::{Json, Look, json, same};
 use super::status::Cause;
 
@@ -72,11 +73,48 @@ pub(crate) fn fill(value: &mut Json, schema: &Json) {
     }
 }
 
-/// What the schema finds wrong.
+/// What the schema finds wrong, and then its rules. Rules that compare with what was there before are for
+/// [`transitions`].
 pub(crate) fn validate(value: &Json, schema: &Json) -> Vec<Cause> {
     let mut causes = Vec::new();
     check(value, schema, "", &mut causes);
+    // Items that are there twice do not keep the rules from being asked.
+    let blocked = causes.iter().any(|c| c.reason != "FieldValueDuplicate");
+    match (blocked, cel::has_rules(schema)) {
+        (true, true) => causes.push(Cause::invalid(
+            "<nil>",
+            &Json::Null,
+            "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation",
+        )),
+        (false, true) => cel::check(value, None, schema, "", &mut causes),
+        _ => {}
+    }
     causes
+}
+
+/// What the rules find wrong that compare an object with what it was.
+pub(crate) fn transitions(old: &Json, new: &Json, schema: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    if cel::has_rules(schema) {
+        cel::check(new, Some(old), schema, "", &mut causes);
+    }
+    causes
+}
+
+/// What is wrong with the counts behind a scale subresource.
+pub(crate) fn scale(value: &Json, path: &str) -> Option<Cause> {
+    let found = value.at(path.trim_start_matches('.'));
+    match found {
+        Json::Null => None,
+        Json::Number(n) if n.as_i64().is_some_and(|n| n < 0) => {
+            Some(Cause::invalid(path, found, "should be a non-negative integer"))
+        }
+        Json::Number(_) => None,
+        other => {
+            let why = format!("{path} accessor error: x is of the type {}, expected int64", type_name(other));
+            Some(Cause::invalid(path, &json!(0), &why))
+        }
+    }
 }
 
 fn type_name(value: &Json) -> &'static str {
@@ -143,8 +181,7 @@ fn check(value: &Json, schema: &Json, path: &str, causes: &mut Vec<Cause>) {
                 causes.push(Cause::invalid(path, value, &why));
             }
             if schema.at("maxProperties").as_u64().is_some_and(|m| count > m) {
-                let why = format!("must have at most {} items", schema.at("maxProperties"));
-                causes.push(Cause::invalid(path, value, &why));
+                causes.push(Cause::too_many(path, count, schema.at("maxProperties")));
             }
         }
         _ => {}
@@ -154,14 +191,13 @@ fn check(value: &Json, schema: &Json, path: &str, causes: &mut Vec<Cause>) {
 
 fn strings(text: &str, value: &Json, schema: &Json, path: &str, causes: &mut Vec<Cause>) {
     let length = text.chars().count() as u64;
-    if schema.at("minLength").as_u64().is_some_and(|m| length < m) {
-        let why = format!("{path} in body should be at least {} chars long", schema.at("minLength"));
-        causes.push(Cause::invalid(path, value, &why));
-    }
+    // Only the first of these is told.
     if schema.at("maxLength").as_u64().is_some_and(|m| length > m) {
         causes.push(Cause::too_long(path, &format!("may not be more than {} bytes", schema.at("maxLength"))));
-    }
-    if let Some(pattern) = schema.at("pattern").as_str()
+    } else if schema.at("minLength").as_u64().is_some_and(|m| length < m) {
+        let why = format!("{path} in body should be at least {} chars long", schema.at("minLength"));
+        causes.push(Cause::invalid(path, value, &why));
+    } else if let Some(pattern) = schema.at("pattern").as_str()
         && regex::Regex::new(pattern).is_ok_and(|m| !m.is_match(text))
     {
         let why = format!("{path} in body should match '{pattern}'");
@@ -169,7 +205,7 @@ fn strings(text: &str, value: &Json, schema: &Json, path: &str, causes: &mut Vec
     }
     if schema.text("format") == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
         let why = format!("{path} in body must be of type date-time: {text:?}");
-        causes.push(Cause::invalid(path, value, &why));
+        causes.push(Cause::wrong_type(path, text, &why));
     }
 }
 
@@ -204,8 +240,7 @@ fn arrays(items: &[Json], value: &Json, schema: &Json, path: &str, causes: &mut 
         causes.push(Cause::invalid(path, value, &why));
     }
     if schema.at("maxItems").as_u64().is_some_and(|m| count > m) {
-        let why = format!("must have at most {} items", schema.at("maxItems"));
-        causes.push(Cause::invalid(path, &json!(count), &why));
+        causes.push(Cause::too_many(path, count, schema.at("maxItems")));
     }
     for (index, item) in items.iter().enumerate() {
         check(item, schema.at("items"), &format!("{path}[{index}]"), causes);
@@ -234,24 +269,29 @@ fn combined(value: &Json, schema: &Json, path: &str, causes: &mut Vec<Cause>) {
     for s in schema.list("allOf") {
         check(value, s, path, causes);
     }
+    // These speak of the whole, and so name no field.
+    let mut say = |why: String| causes.push(Cause::invalid("<nil>", &json!(""), &why));
     let any = schema.list("anyOf");
     if !any.is_empty() && !any.iter().any(passes) {
-        let why = format!("{path} in body must validate at least one schema (anyOf)");
-        causes.push(Cause::invalid(path, value, &why));
+        say(format!("{path:?} must validate at least one schema (anyOf)"));
+        check(value, &any[0], path, causes);
     }
     let one = schema.list("oneOf");
-    if !one.is_empty() && one.iter().filter(|s| passes(s)).count() != 1 {
-        let why = format!("{path} in body must validate one and only one schema (oneOf)");
-        causes.push(Cause::invalid(path, value, &why));
+    let fitting = one.iter().filter(|s| passes(s)).count();
+    let mut say = |why: String| causes.push(Cause::invalid("<nil>", &json!(""), &why));
+    if !one.is_empty() && fitting != 1 {
+        let found =
+            if fitting == 0 { "none valid".to_owned() } else { format!("{fitting} valid alternatives") };
+        say(format!("{path:?} must validate one and only one schema (oneOf). Found {found}"));
+        if fitting == 0 {
+            check(value, &one[0], path, causes);
+        }
     }
     if let Some(not) = schema.get("not")
         && passes(not)
     {
-        causes.push(Cause::invalid(
-            path,
-            value,
-            &format!("{path} in body must not validate the schema (not)"),
-        ));
+        let why = format!("{path:?} must not validate the schema (not)");
+        causes.push(Cause::invalid("<nil>", &json!(""), &why));
     }
 }
 

@@ -13,6 +13,10 @@ use super::status::Status;
 const STORED_VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
+/// The same verbs, in the order in which the real server lists them for custom resources.
+const CUSTOM_VERBS: [&str; 8] =
+    ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+
 /// Answers discovery paths; none for any other.
 pub(crate) fn answer(server: &Server, ask: &Ask) -> Option<Result<Reply, Status>> {
     let path = ask.path.trim_end_matches('/');
@@ -62,7 +66,8 @@ fn version(server: &Server) -> Json {
     let (major, minor, patch) = server.options.version;
     json!({
         "major": major.to_string(), "minor": minor.to_string(), "emulationMajor": major.to_string(),
-        "emulationMinor": minor.to_string(), "gitVersion": format!("v{major}.{minor}.{patch}"), "gitCommit": "plinth",
+        "emulationMinor": minor.to_string(), "minCompatibilityMajor": major.to_string(),
+        "minCompatibilityMinor": (minor - 1).to_string(), "gitVersion": format!("v{major}.{minor}.{patch}"), "gitCommit": "plinth",
         "gitTreeState": "clean", "buildDate": "2026-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc",
         "platform": "linux/amd64"
     })
@@ -101,17 +106,24 @@ fn subresources(resource: &Resource) -> Vec<(&'static str, Json, Vec<&'static st
     if resource.storage.starts_with("certificatesigningrequests") {
         out.push(("approval", own.clone(), change.clone()));
     }
-    if resource.scale.is_some() {
-        out.push(("scale", gvk("autoscaling", "v1", "Scale"), change.clone()));
-    }
-    if resource.status {
-        out.push(("status", own, change));
+    let scale =
+        resource.scale.is_some().then(|| ("scale", gvk("autoscaling", "v1", "Scale"), change.clone()));
+    let status = resource.status.then_some(("status", own, change));
+    // Built-in ones come by name, those of definitions in the order in which they are made.
+    if resource.custom.is_none() {
+        out.extend([scale, status].into_iter().flatten())
+    } else {
+        out.extend([status, scale].into_iter().flatten())
     }
     out
 }
 
 fn verbs(resource: &Resource) -> Vec<&'static str> {
-    if resource.review { vec!["create"] } else { STORED_VERBS.to_vec() }
+    match (resource.review, resource.custom.is_some()) {
+        (true, _) => vec!["create"],
+        (_, false) => STORED_VERBS.to_vec(),
+        _ => CUSTOM_VERBS.to_vec(),
+    }
 }
 
 fn resources(server: &Server, group: &str, version: &str) -> Result<Reply, Status> {

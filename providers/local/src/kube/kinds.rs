@@ -45,6 +45,8 @@ pub(crate) struct Custom {
     pub schema: Json,
     pub columns: Vec<Json>,
     pub storage_version: String,
+    /// Paths that field selectors may name.
+    pub selectable: Vec<String>,
     pub deprecated: Option<String>,
 }
 

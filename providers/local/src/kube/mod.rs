@@ -5,6 +5,7 @@
 //! programs decide; this is the other side of the wire.
 
 mod admission;
+mod cel;
 mod controllers;
 mod convert;
 mod custom;

@@ -35,6 +35,12 @@ impl Registry {
         self.search(|r| r.group == group && r.version == version && r.plural == plural)
     }
 
+    /// Whether built-in kinds are served under a group and version. Those of definitions come and go, and what is not
+    /// there is no path at all.
+    pub fn serves(&self, group: &str, version: &str) -> bool {
+        self.search(|r| r.group == group && r.version == version && r.custom.is_none()).is_some()
+    }
+
     /// By the name under which objects are stored.
     pub fn by_storage(&self, storage: &str) -> Option<Arc<Resource>> {
         self.search(|r| {
@@ -168,6 +174,11 @@ fn compile(definition: &Json) -> Vec<Arc<Resource>> {
                     schema,
                     columns: v.list("additionalPrinterColumns").to_vec(),
                     storage_version: storage_version.clone(),
+                    selectable: v
+                        .list("selectableFields")
+                        .iter()
+                        .map(|f| f.text("jsonPath").trim_start_matches('.').to_owned())
+                        .collect(),
                     deprecated: v.yes("deprecated").then(|| match v.text("deprecationWarning") {
                         "" => format!(
                             "{}/{} {} is deprecated",

@@ -19,41 +19,14 @@ enum Requirement {
 pub(crate) struct LabelSelector(Vec<Requirement>);
 
 impl LabelSelector {
-    /// Parses `a=b,c!=d,e in (f,g),!h`.
+    /// Parses `a=b,c!=d,e in (f,g),!h`; the error is the sentence that the API gives.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut out = Vec::new();
         for part in split_outside(text) {
             let part = part.trim();
-            if part.is_empty() {
-                continue;
+            if !part.is_empty() {
+                out.push(requirement(part).map_err(|why| format!("unable to parse requirement: {why}"))?);
             }
-            let bad = || {
-                format!("unable to parse requirement: found '{part}', expected: identifier, or end of string")
-            };
-            let set = |list: &str| -> Option<Vec<String>> {
-                let inner = list.trim().strip_prefix('(')?.strip_suffix(')')?;
-                Some(inner.split(',').map(|v| v.trim().to_owned()).collect())
-            };
-            let requirement = if let Some(key) = part.strip_prefix('!') {
-                Requirement::Absent(key.trim().into())
-            } else if let Some((key, list)) = part.split_once(" notin ") {
-                Requirement::NotIn(key.trim().into(), set(list).ok_or_else(bad)?)
-            } else if let Some((key, list)) = part.split_once(" in ") {
-                Requirement::In(key.trim().into(), set(list).ok_or_else(bad)?)
-            } else if let Some((key, value)) = part.split_once("!=") {
-                Requirement::NotIn(key.trim().into(), vec![value.trim().into()])
-            } else if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
-                Requirement::In(key.trim().into(), vec![value.trim().into()])
-            } else if let Some((key, value)) = part.split_once('>') {
-                Requirement::Greater(key.trim().into(), value.trim().parse().map_err(|_| bad())?)
-            } else if let Some((key, value)) = part.split_once('<') {
-                Requirement::Less(key.trim().into(), value.trim().parse().map_err(|_| bad())?)
-            } else if part.contains(char::is_whitespace) {
-                return Err(bad());
-            } else {
-                Requirement::Exists(part.into())
-            };
-            out.push(requirement);
         }
         Ok(Self(out))
     }
@@ -126,6 +99,74 @@ impl std::fmt::Display for LabelSelector {
     }
 }
 
+/// One requirement of a selector written as text.
+fn requirement(part: &str) -> Result<Requirement, String> {
+    const OPERATORS: &str = "in, notin, =, ==, !=, gt, lt";
+    if let Some(key) = part.strip_prefix('!') {
+        return Ok(Requirement::Absent(key_of(key)?));
+    }
+    let end = part.find(|c: char| c.is_whitespace() || "=!<>(".contains(c)).unwrap_or(part.len());
+    let (key, rest) = part.split_at(end);
+    let (key, rest) = (key_of(key)?, rest.trim_start());
+    if rest.is_empty() {
+        return Ok(Requirement::Exists(key));
+    }
+    let number = |text: &str| -> Result<i64, String> {
+        text.parse().map_err(|_| {
+            format!("values[0][{key}]: Invalid value: {text:?}: for 'Gt', 'Lt' operators, the value must be an integer")
+        })
+    };
+    for (sign, equal) in [("!=", false), ("==", true), ("=", true)] {
+        if let Some(value) = rest.strip_prefix(sign) {
+            let value = value_of(value, &key, 0)?;
+            return Ok(match equal {
+                true => Requirement::In(key, vec![value]),
+                false => Requirement::NotIn(key, vec![value]),
+            });
+        }
+    }
+    if let Some(bound) = rest.strip_prefix('>') {
+        return Ok(Requirement::Greater(key.clone(), number(bound.trim())?));
+    }
+    if let Some(bound) = rest.strip_prefix('<') {
+        return Ok(Requirement::Less(key.clone(), number(bound.trim())?));
+    }
+    let (word, list) = match rest.find(|c: char| c.is_whitespace() || c == '(') {
+        Some(end) => rest.split_at(end),
+        None => (rest, ""),
+    };
+    if !matches!(word, "in" | "notin") {
+        return Err(format!("found '{word}', expected: {OPERATORS}"));
+    }
+    let list = list.trim();
+    let Some(inner) = list.strip_prefix('(') else {
+        return Err(format!("found '{list}' expected: '('"));
+    };
+    let inner = inner.strip_suffix(')').ok_or("found '', expected: ',', or ')'")?;
+    let values: Result<Vec<String>, String> =
+        inner.split(',').enumerate().map(|(index, v)| value_of(v, &key, index)).collect();
+    Ok(if word == "in" { Requirement::In(key, values?) } else { Requirement::NotIn(key, values?) })
+}
+
+fn key_of(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("found '', expected: identifier, or end of string".into());
+    }
+    match super::validate::label_key_error(text) {
+        Some(why) => Err(format!("key: Invalid value: {text:?}: {why}")),
+        None => Ok(text.to_owned()),
+    }
+}
+
+fn value_of(text: &str, key: &str, index: usize) -> Result<String, String> {
+    let text = text.trim();
+    match super::validate::label_value_error(text) {
+        Some(why) => Err(format!("values[{index}][{key}]: Invalid value: {text:?}: {why}")),
+        None => Ok(text.to_owned()),
+    }
+}
+
 fn split_outside(text: &str) -> Vec<&str> {
     let (mut out, mut depth, mut start) = (Vec::new(), 0_i32, 0);
     for (index, c) in text.char_indices() {
@@ -160,7 +201,7 @@ impl FieldSelector {
                 return Err(format!("invalid selector: '{text}'; can't understand '{part}'"));
             };
             if !supported(resource, path) {
-                return Err(format!("field label not supported: {path}"));
+                return Err(unsupported(resource, path));
             }
             out.push((path.to_owned(), equal, value.to_owned()));
         }
@@ -173,8 +214,13 @@ impl FieldSelector {
             let path = match path.as_str() {
                 // An event's source is the component, whichever of the two places holds it.
                 "source" => "source.component",
+                // Events are stored in their older form.
+                "reportingController" => "reportingComponent",
+                "note" => "message",
                 other => other,
             };
+            let old = path.strip_prefix("regarding.").map(|rest| format!("involvedObject.{rest}"));
+            let path = old.as_deref().unwrap_or(path);
             let found = match object.at(path) {
                 Json::String(s) => s.clone(),
                 Json::Null if path == "spec.unschedulable" || path == "spec.hostNetwork" => "false".into(),
@@ -187,9 +233,38 @@ impl FieldSelector {
     }
 }
 
+/// How the API says that a field cannot be selected by: kinds with fields of their own say it in one way, all others
+/// in another, and Jobs in a third.
+fn unsupported(resource: &Resource, path: &str) -> String {
+    match resource.storage.as_str() {
+        "jobs.batch" => format!("field label {path:?} not supported for Job"),
+        "pods"
+        | "events"
+        | "secrets"
+        | "namespaces"
+        | "nodes"
+        | "services"
+        | "replicationcontrollers"
+        | "certificatesigningrequests.certificates.k8s.io" => {
+            format!("field label not supported: {path}")
+        }
+        _ if resource.custom.is_some() => format!("field label not supported: {path}"),
+        _ => {
+            format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        }
+    }
+}
+
 fn supported(resource: &Resource, path: &str) -> bool {
     if path == "metadata.name" || (path == "metadata.namespace" && resource.namespaced) {
         return true;
+    }
+    if let Some(custom) = &resource.custom {
+        return custom.selectable.iter().any(|s| s == path);
+    }
+    if resource.group == "events.k8s.io" {
+        let new = ["note", "reportingController", "type", "reason"];
+        return new.contains(&path) || path.starts_with("regarding.");
     }
     let known: &[&str] = match resource.storage.as_str() {
         "pods" => &[
@@ -200,6 +275,7 @@ fn supported(resource: &Resource, path: &str) -> bool {
             "spec.hostNetwork",
             "status.phase",
             "status.podIP",
+            "status.podIPs",
             "status.nominatedNodeName",
         ],
         "events" => &[
@@ -219,7 +295,7 @@ fn supported(resource: &Resource, path: &str) -> bool {
         "namespaces" => &["status.phase"],
         "nodes" => &["spec.unschedulable"],
         "services" => &["spec.clusterIP", "spec.type"],
-        "replicationcontrollers" | "replicasets.apps" => &["status.replicas"],
+        "replicationcontrollers" => &["status.replicas"],
         "jobs.batch" => &["status.successful"],
         "certificatesigningrequests.certificates.k8s.io" => &["spec.signerName"],
         _ => &[],

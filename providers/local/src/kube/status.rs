@@ -17,6 +17,8 @@ pub struct Status {
     pub plain: bool,
     /// Seconds for a `Retry-After` header.
     pub retry_after: Option<u32>,
+    /// `metadata.continue`: where a list whose page has expired can go on nevertheless.
+    pub goes_on: String,
 }
 
 /// One entry of a validation failure.
@@ -57,6 +59,18 @@ impl Cause {
             format!("Unsupported value: {}: supported values: {list}", shown(value)),
         )
     }
+    /// `field: Too many: n: must have at most m items`.
+    pub fn too_many(field: impl Into<String>, count: u64, limit: &Json) -> Self {
+        Self::of("FieldValueTooMany", field, format!("Too many: {count}: must have at most {limit} items"))
+    }
+    /// `field: Not found: "x"`.
+    pub fn not_found(field: impl Into<String>, value: &Json) -> Self {
+        Self::of("FieldValueNotFound", field, format!("Not found: {}", shown(value)))
+    }
+    /// `field: why`, where the real server quotes no value.
+    pub fn plain(field: impl Into<String>, why: &str) -> Self {
+        Self::of("FieldValueInvalid", field, format!("Invalid value: {why}"))
+    }
     /// `field: Too long: why`.
     pub fn too_long(field: impl Into<String>, why: &str) -> Self {
         Self::of("FieldValueTooLong", field, format!("Too long: {why}"))
@@ -88,6 +102,7 @@ impl Status {
             details: Box::new(Json::Null),
             plain: false,
             retry_after: None,
+            goes_on: String::new(),
         }
     }
     fn detailed(mut self, details: Json) -> Self {
@@ -98,6 +113,10 @@ impl Status {
     pub fn not_found(group: &str, plural: &str, name: &str) -> Self {
         Self::new(404, "NotFound", format!("{} \"{name}\" not found", qualified(group, plural)))
             .detailed(details(group, plural, name))
+    }
+    /// 404 for something below a group and version that are served.
+    pub fn no_such_resource() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource").detailed(json!({}))
     }
     /// 404 for a path nobody serves: plain text, not an object.
     pub fn no_such_path() -> Self {
@@ -153,6 +172,7 @@ impl Status {
     /// 405.
     pub fn method_not_allowed() -> Self {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+            .detailed(json!({}))
     }
     /// 415.
     pub fn unsupported_media(accepted: &str) -> Self {
@@ -164,9 +184,15 @@ impl Status {
             ),
         )
     }
+    /// 415 for a format that no verb of the resource takes.
+    pub fn unknown_media() -> Self {
+        Self::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").detailed(json!({}))
+    }
     /// 406.
     pub fn not_acceptable() -> Self {
-        Self::new(406, "NotAcceptable", "only the following media types are accepted: application/json")
+        let text = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, \
+                    application/vnd.kubernetes.protobuf";
+        Self::new(406, "NotAcceptable", text).detailed(json!({}))
     }
     /// 413.
     pub fn too_large() -> Self {
@@ -178,7 +204,7 @@ impl Status {
     }
     /// 504 for a version that lies in the future.
     pub fn too_new(asked: u64, current: u64) -> Self {
-        Self::new(504, "Timeout", format!("Too large resource version: {asked}, current: {current}"))
+        Self::new(504, "Timeout", format!("Timeout: Too large resource version: {asked}, current: {current}"))
             .detailed(json!({
                 "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
                 "retryAfterSeconds": 1
@@ -206,11 +232,27 @@ impl Status {
         Self::new(422, "Invalid", format!("{} \"{name}\" is invalid: {joined}", qualified(group, kind)))
             .detailed(details)
     }
+    /// 422 about the options of a request rather than its object.
+    pub fn bad_options(kind: &str, cause: Cause) -> Self {
+        Self::invalid("meta.k8s.io", kind, "", vec![cause])
+    }
+    /// 422 for a patch whose outcome does not decode; the real server prints the whole object.
+    pub fn bad_patch(object: &Json, why: &str) -> Self {
+        let cause = Cause::invalid("patch", &Json::String(object.to_string()), why);
+        let mut status = Self::invalid("", "", "", vec![cause]);
+        if let Some(details) = status.details.as_object_mut() {
+            details.shift_remove("kind");
+        }
+        status
+    }
     /// The object on the wire.
     pub fn to_json(&self) -> Json {
         let mut out = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
         });
+        if !self.goes_on.is_empty() {
+            out["metadata"] = json!({"continue": self.goes_on});
+        }
         if !self.reason.is_empty() {
             out["reason"] = json!(self.reason);
         }

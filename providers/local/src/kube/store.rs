@@ -177,6 +177,31 @@ impl Store {
         (found, inner.version)
     }
 
+    /// All objects of a resource, or those of one namespace, as they were at a version; none when the history does not
+    /// reach back that far.
+    pub fn list_at(&self, resource: &str, namespace: Option<&str>, version: u64) -> Option<Vec<Arc<Json>>> {
+        let inner = self.lock();
+        if version < inner.forgotten {
+            return None;
+        }
+        let empty = Objects::new();
+        let mut then: BTreeMap<(String, String), Option<Arc<Json>>> = inner
+            .objects
+            .get(resource)
+            .unwrap_or(&empty)
+            .iter()
+            .map(|(slot, object)| (slot.clone(), Some(Arc::clone(object))))
+            .collect();
+        for event in inner.history.iter().rev().take_while(|e| e.version > version) {
+            if event.key.resource == resource {
+                let slot = (event.key.namespace.clone(), event.key.name.clone());
+                then.insert(slot, event.before.clone());
+            }
+        }
+        let here = then.into_iter().filter(|((ns, _), _)| namespace.is_none_or(|n| n == ns));
+        Some(here.filter_map(|(_, object)| object).collect())
+    }
+
     /// The objects that name an owner.
     pub fn owned_by(&self, uid: &str) -> Vec<(Key, Arc<Json>)> {
         let inner = self.lock();

@@ -10,6 +10,8 @@ use super::rest::negotiate::metadata;
 /// One column: name, type, format, priority, description.
 pub(crate) type Column = (&'static str, &'static str, u8);
 
+const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
+
 /// A table of objects. `include` says what rows carry of their objects.
 pub(crate) fn table(resource: &Resource, items: &[Json], meta: &Json, include: &str, columns: bool) -> Json {
     let custom = resource.custom.as_ref().map(|c| c.columns.as_slice());
@@ -40,8 +42,9 @@ pub(crate) fn table(resource: &Resource, items: &[Json], meta: &Json, include: &
 }
 
 fn column(name: &str, kind: &str, priority: u8) -> Json {
-    let format = if name == "Name" { "name" } else { "" };
-    json!({"name": name, "type": kind, "format": format, "description": name, "priority": priority})
+    let format = if matches!(name, "Name" | "Attacher") { "name" } else { "" };
+    let about = if name == "Name" { NAME } else { name };
+    json!({"name": name, "type": kind, "format": format, "description": about, "priority": priority})
 }
 
 fn custom_columns(extra: &[Json]) -> Vec<Json> {
@@ -50,8 +53,12 @@ fn custom_columns(extra: &[Json]) -> Vec<Json> {
         out.push(json!({"name": "Age", "type": "date", "format": "", "description": "Age", "priority": 0}));
     }
     for c in extra {
+        let about = match c.text("description") {
+            "" => format!("Custom resource definition column (in JSONPath format): {}", c.text("jsonPath")),
+            given => given.to_owned(),
+        };
         out.push(json!({"name": c["name"], "type": c["type"], "format": c.text("format"),
-            "description": c.text("description"), "priority": c.int("priority").unwrap_or(0)}));
+            "description": about, "priority": c.int("priority").unwrap_or(0)}));
     }
     out
 }

@@ -86,7 +86,7 @@ fn unreachable(server: &Server, hook: &Json) -> Option<String> {
     let call = format!(
         "Post \"https://{target}.{ns}.svc:{}{}?timeout={}s\"",
         service.int("port").unwrap_or(443),
-        service.text("path"),
+        if service.text("path").is_empty() { "/" } else { service.text("path") },
         hook.int("timeoutSeconds").unwrap_or(10)
     );
     let Some(found) = server.store.get(&Key::new("services", ns, target)) else {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::tls::Identity;
 use super::{Endpoint, PlaceError};
 
 /// The lock of a place. Held by its owner for as long as a store is open; the operating system takes it back when the
@@ -43,6 +44,10 @@ impl Files {
 
     fn port_file(&self) -> PathBuf {
         self.dir.join("port")
+    }
+
+    fn identity_file(&self) -> PathBuf {
+        self.dir.join("certificate.json")
     }
 
     fn token_file(&self) -> PathBuf {
@@ -136,6 +141,19 @@ impl Files {
         Ok(token)
     }
 
+    /// The place's certificate; made when the place is new, kept so that kubeconfigs stay valid.
+    pub fn identity(&self) -> Result<Identity, PlaceError> {
+        let kept = std::fs::read(self.identity_file()).ok();
+        if let Some(identity) = kept.and_then(|text| serde_json::from_slice::<Identity>(&text).ok()) {
+            return Ok(identity);
+        }
+        let identity = Identity::make()?;
+        let failed = PlaceError::files(format!("write {}", self.identity_file().display()));
+        let text = serde_json::to_vec(&identity).map_err(io::Error::other);
+        text.and_then(|text| write_private(&self.identity_file(), &text)).map_err(failed)?;
+        Ok(identity)
+    }
+
     /// Removes everything but the lock. Only names that a place has are touched.
     pub fn wipe(&self, _lock: &Lock) -> Result<(), PlaceError> {
         let gone = |path: PathBuf, result: io::Result<()>| match result {
@@ -148,7 +166,7 @@ impl Files {
             let result = std::fs::remove_dir_all(&dir);
             gone(dir, result)?;
         }
-        for file in [self.endpoint_file(), self.port_file(), self.token_file()] {
+        for file in [self.endpoint_file(), self.port_file(), self.token_file(), self.identity_file()] {
             let result = std::fs::remove_file(&file);
             gone(file, result)?;
         }

@@ -20,9 +20,6 @@ use crate::faults::{Draw, Fault, Faults};
 /// The header by which a client knows that it reached the place it meant.
 pub const INSTANCE: &str = "x-plinth-place";
 
-/// What addresses begin with that carry the token.
-pub const TOKEN: &str = "/token/";
-
 /// Where the place tells about itself.
 pub const ABOUT: &str = "/place/v1";
 
@@ -81,8 +78,8 @@ impl Gate {
         Ok(response)
     }
 
-    async fn answer(&self, mut request: Request<Incoming>) -> Result<Response, Lost> {
-        let known = self.knows(&request) || self.knows_address(&mut request);
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response, Lost> {
+        let known = self.knows(&request) || is_public(&request);
         let is_cloud = request.uri().path().starts_with("/cloud/");
         if !known {
             self.counters.unauthorized.fetch_add(1, Ordering::Relaxed);
@@ -134,20 +131,6 @@ impl Gate {
         self.is_token(given.strip_prefix(b"Bearer ").unwrap_or_default())
     }
 
-    /// Takes a token out of the address, `/token/<token>/…`: `kubectl` keeps tokens to itself unless there is TLS.
-    fn knows_address(&self, request: &mut Request<Incoming>) -> bool {
-        let address = request.uri().path_and_query().map_or("", |address| address.as_str());
-        let Some((token, _)) = address.strip_prefix(TOKEN).and_then(|rest| rest.split_once('/')) else {
-            return false;
-        };
-        if !self.is_token(token.as_bytes()) {
-            return false;
-        }
-        let Ok(rest) = address[TOKEN.len() + token.len()..].parse() else { return false };
-        *request.uri_mut() = rest;
-        true
-    }
-
     fn is_token(&self, token: &[u8]) -> bool {
         let want = self.endpoint.token.as_bytes();
         // Compared in constant time: how much of a guess is right must not show.
@@ -165,6 +148,14 @@ impl Gate {
         Json(About { instance: self.endpoint.instance.clone(), pid: self.endpoint.pid, requests })
             .into_response()
     }
+}
+
+/// Whether anybody may know: that the API is well, and its version, as in every cluster.
+fn is_public(request: &Request<Incoming>) -> bool {
+    let path = request.uri().path().trim_end_matches('/');
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    *request.method() == Method::GET
+        && (path == "/version" || matches!(first, "healthz" | "livez" | "readyz"))
 }
 
 /// What a place tells about itself.
@@ -192,7 +183,7 @@ async fn identified(is_cloud: bool, request: Request<Body>) -> (String, Request<
 /// A refusal, in the words of the API that was asked.
 fn refused(is_cloud: bool, status: StatusCode) -> Response {
     let (code, reason, message) = match status {
-        StatusCode::UNAUTHORIZED => (Code::Denied, "Unauthorized", "the token is missing or wrong"),
+        StatusCode::UNAUTHORIZED => (Code::Denied, "Unauthorized", "Unauthorized"),
         StatusCode::TOO_MANY_REQUESTS => {
             (Code::Throttled, "TooManyRequests", "too many requests (on purpose)")
         }

@@ -1,12 +1,15 @@
 //! The kubeconfig of a place.
 
-use super::Endpoint;
-use super::gate::TOKEN;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 
-/// The kubeconfig for an endpoint. Every value in it is made here, so that nothing needs quoting. The token is part of the
-/// address, because `kubectl` sends tokens over TLS only.
+use super::Endpoint;
+
+/// The kubeconfig for an endpoint. Every value in it is made here, so that nothing needs quoting.
 pub fn render(endpoint: &Endpoint) -> String {
-    let Endpoint { url, token, .. } = endpoint;
+    let Endpoint { url, token, authority, .. } = endpoint;
+    let url = url.replacen("http://", "https://", 1);
+    let authority = BASE64.encode(authority);
     format!(
         "apiVersion: v1
 kind: Config
@@ -14,7 +17,8 @@ current-context: plinth-local
 clusters:
   - name: plinth-local
     cluster:
-      server: {url}{TOKEN}{token}
+      server: {url}
+      certificate-authority-data: {authority}
 contexts:
   - name: plinth-local
     context:
@@ -22,7 +26,8 @@ contexts:
       user: plinth-local
 users:
   - name: plinth-local
-    user: {{}}
+    user:
+      token: {token}
 "
     )
 }

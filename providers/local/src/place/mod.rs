@@ -16,6 +16,7 @@ mod owner;
 mod processes;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,9 @@ pub struct Endpoint {
     pub url: String,
     /// The bearer token.
     pub token: String,
+    /// The certificate, as PEM, that vouches for the place to clients who come over TLS: on the same port.
+    #[serde(default)]
+    pub authority: String,
     /// The process that serves.
     pub pid: u32,
     /// When it began to.

@@ -7,8 +7,10 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,6 +43,8 @@ impl Owner {
         files.withdraw();
         lock.sign();
         let token = files.token()?;
+        let identity = files.identity()?;
+        let acceptor = identity.acceptor()?;
         let listener = listen(&files, port).await?;
         let kubernetes = Kubernetes::open(&files.kubernetes(), options).await?;
         let settings = Settings {
@@ -55,6 +59,7 @@ impl Owner {
         let endpoint = Endpoint {
             url: format!("http://{address}"),
             token,
+            authority: identity.authority,
             pid: std::process::id(),
             started: jiff::Timestamp::now(),
             instance: uuid::Uuid::new_v4().simple().to_string(),
@@ -64,7 +69,7 @@ impl Owner {
         let serving = {
             let (stop, files) = (stop.clone(), files.clone());
             async move {
-                serve(listener, Arc::new(gate), stop).await;
+                serve(listener, Arc::new(gate), acceptor, stop).await;
                 files.withdraw();
                 if let Err(error) = cloud.close().await {
                     tracing::warn!(%error, "the simulated cloud could not be synced");
@@ -110,7 +115,7 @@ async fn listen(files: &Files, port: Option<u16>) -> Result<TcpListener, PlaceEr
     bind(0).await.map_err(PlaceError::files("listen on a loopback port"))
 }
 
-async fn serve(listener: TcpListener, gate: Arc<Gate>, stop: CancellationToken) {
+async fn serve(listener: TcpListener, gate: Arc<Gate>, acceptor: TlsAcceptor, stop: CancellationToken) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -119,7 +124,7 @@ async fn serve(listener: TcpListener, gate: Arc<Gate>, stop: CancellationToken) 
         };
         match accepted {
             Ok((stream, _)) => {
-                connections.spawn(connection(stream, gate.clone(), stop.clone()));
+                connections.spawn(greet(stream, gate.clone(), acceptor.clone(), stop.clone()));
             }
             // Out of file descriptors, most likely: they come back when connections end.
             Err(error) => {
@@ -133,8 +138,38 @@ async fn serve(listener: TcpListener, gate: Arc<Gate>, stop: CancellationToken) 
     connections.wait().await;
 }
 
-async fn connection(stream: TcpStream, gate: Arc<Gate>, stop: CancellationToken) {
+/// How a TLS connection begins; no HTTP request does.
+const HANDSHAKE: u8 = 0x16;
+
+/// One port speaks both: Plinth's own processes come without TLS, `kubectl` with it, since it sends tokens over nothing
+/// else.
+async fn greet(stream: TcpStream, gate: Arc<Gate>, acceptor: TlsAcceptor, stop: CancellationToken) {
     let _ = stream.set_nodelay(true);
+    let mut first = [0];
+    let peeked = tokio::select! {
+        () = stop.cancelled() => return,
+        peeked = stream.peek(&mut first) => peeked,
+    };
+    match peeked {
+        Ok(1) if first[0] == HANDSHAKE => {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = acceptor.accept(stream) => accepted,
+            };
+            // Who does not trust the certificate goes away; that is its own affair.
+            if let Ok(stream) = accepted {
+                connection(stream, gate, stop).await;
+            }
+        }
+        Ok(1) => connection(stream, gate, stop).await,
+        _ => {}
+    }
+}
+
+async fn connection<S>(stream: S, gate: Arc<Gate>, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = service_fn(move |request| {
         let gate = gate.clone();
         async move { gate.serve(request).await }

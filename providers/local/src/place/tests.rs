@@ -135,13 +135,9 @@ async fn nobody_without_the_token() {
     let dir = tempfile::tempdir().unwrap();
     let place = Place::attach(dir.path(), quick()).await.unwrap();
     let endpoint = place.endpoint().await.unwrap();
-    for (path, token) in [
-        ("/cloud/v1", ""),
-        ("/api/v1/nodes", "wrong"),
-        ("/place/v1", ""),
-        ("/healthz", ""),
-        ("/token/x/api", ""),
-    ] {
+    for (path, token) in
+        [("/cloud/v1", ""), ("/api/v1/nodes", "wrong"), ("/place/v1", ""), ("/readyzz", ""), ("/api", "")]
+    {
         let request = Request::get(format!("{}{path}", endpoint.url))
             .header("authorization", format!("Bearer {token}"))
             .body(http_body_util::Full::new(Bytes::new()))
@@ -150,9 +146,15 @@ async fn nobody_without_the_token() {
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{path}");
     }
     assert_eq!(place.requests().await.unwrap().unauthorized, 5);
+    // As in every cluster, anybody may ask whether it is well.
+    for path in ["/readyz", "/livez/ping", "/healthz", "/version"] {
+        let request = Request::get(format!("{}{path}", endpoint.url));
+        let request = request.body(http_body_util::Full::new(Bytes::new())).unwrap();
+        assert_eq!(call::client().request(request).await.unwrap().status(), StatusCode::OK, "{path}");
+    }
     assert!(!format!("{place:?} {endpoint:?}").contains(&endpoint.token));
     #[cfg(unix)]
-    for name in ["token", "endpoint.json"] {
+    for name in ["token", "endpoint.json", "certificate.json"] {
         use std::os::unix::fs::PermissionsExt;
         let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name} is private");
@@ -166,7 +168,8 @@ async fn a_kubeconfig_and_a_reset_depend_on_who_serves() {
     assert!(place.kubeconfig().unwrap_err().to_string().contains("plinth local serve"));
     let endpoint = place.endpoint().await.unwrap();
     let config = place.kubeconfig().unwrap();
-    assert!(config.contains(&endpoint.url) && config.contains(&endpoint.token));
+    let url = endpoint.url.replace("http://", "https://");
+    assert!(config.contains(&url) && config.contains(&endpoint.token));
     let busy = Place::reset(dir.path()).unwrap_err().to_string();
     assert!(busy.contains(&std::process::id().to_string()), "{busy}");
     done(&place, &make(&place, "buckets", "logs", json!({ "name": "logs" })).await).await;

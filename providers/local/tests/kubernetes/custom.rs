@@ -162,8 +162,8 @@ async fn deleting_a_definition_deletes_its_objects() {
     post(&api, DEFINITIONS, definition()).await;
     post(&api, WIDGETS, widget(json!({"size": 1}))).await;
     let at = format!("{DEFINITIONS}/widgets.example.com");
-    until(&api, &at, |r| r.body["metadata"]["finalizers"].is_array()).await;
-    delete(&api, &at).await;
+    let deleted = delete(&api, &at).await;
+    assert_eq!(deleted.body["metadata"]["finalizers"], json!(["customresourcecleanup.apiextensions.k8s.io"]));
     until(&api, &at, |r| r.code == 404).await;
     assert_eq!(get(&api, WIDGETS).await.code, 404);
     post(&api, DEFINITIONS, definition()).await;

@@ -1,15 +1,14 @@
 //! Definitions of custom resources: their objects go with them.
 
-use super::super::json::{Json, deleting, has_finalizer, json, list_mut, name, namespace, now, place};
+use super::super::json::{Json, deleting, name, namespace, now};
 use super::super::server::Server;
 use super::super::status::Status;
 use super::super::store::Key;
-use super::super::write::DeleteOptions;
+use super::super::write::{CLEANUP, DeleteOptions};
 use super::kit::set_condition;
 use super::{Again, Controller};
 
 const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
-const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 const MANAGER: &str = "kube-apiserver";
 
 /// The controller.
@@ -30,17 +29,6 @@ impl Controller for Definitions {
     fn reconcile(&self, server: &Server, key: &Key) -> Result<Again, Status> {
         let Some(definition) = server.store.get(key) else { return Ok(None) };
         if !deleting(&definition) {
-            if !has_finalizer(&definition, CLEANUP) {
-                server.system_update(MANAGER, "", key, |d| {
-                    let finalizers = place(d, "metadata.finalizers");
-                    if !finalizers.is_array() {
-                        *finalizers = json!([]);
-                    }
-                    if let Some(list) = list_mut(d, "metadata.finalizers") {
-                        list.push(json!(CLEANUP));
-                    }
-                })?;
-            }
             return Ok(None);
         }
         let storage = &key.name;

@@ -116,7 +116,14 @@ fn end(server: &Server, key: &Key) -> Result<(), Status> {
             "",
             "All content successfully deleted, may be waiting on finalization",
         );
-        let some: Vec<String> = left.iter().map(|(r, n)| format!("{r} has {n} resource instances")).collect();
+        let some: Vec<String> = left
+            .iter()
+            .map(|(r, n)| {
+                // In the core group the real server leaves a dot behind.
+                let dot = if r.contains('.') { "" } else { "." };
+                format!("{r}{dot} has {n} resource instances")
+            })
+            .collect();
         say(
             "NamespaceContentRemaining",
             !left.is_empty(),

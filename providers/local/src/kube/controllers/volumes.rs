@@ -16,6 +16,7 @@ use super::{Again, Controller};
 
 const CLAIMS: &str = "persistentvolumeclaims";
 const VOLUMES: &str = "persistentvolumes";
+const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
 const PROTECTION: &str = "kubernetes.io/pvc-protection";
 const SELECTED: &str = "volume.kubernetes.io/selected-node";
 
@@ -270,10 +271,18 @@ fn bind(server: &Server, key: &Key, claim: &Json, volume: &str) -> Result<(), St
 
 /// What happens to a volume when its claim is gone.
 fn volume(server: &Server, key: &Key, volume: &Json) -> Result<Again, Status> {
+    let reference = volume.at("spec.claimRef");
     if deleting(volume) {
+        let home = Key::new(CLAIMS, reference.text("namespace"), reference.text("name"));
+        let used = server.store.get(&home).is_some_and(|c| c.text("metadata.uid") == reference.text("uid"));
+        if !used
+            && has_finalizer(volume, VOLUME_PROTECTION)
+            && let Some(resource) = server.registry.by_storage(VOLUMES)
+        {
+            server.release(&resource, volume, VOLUME_PROTECTION)?;
+        }
         return Ok(None);
     }
-    let reference = volume.at("spec.claimRef");
     if reference.text("uid").is_empty() {
         if volume.text("status.phase") == "Pending" {
             server.system_update(MANAGER, "status", key, |v| set(v, "status.phase", "Available"))?;

@@ -25,6 +25,9 @@ pub(crate) fn apply(resource: &Resource, object: &mut Json) {
             default(object, "spec.volumeMode", "Filesystem");
             default(object, "spec.persistentVolumeReclaimPolicy", "Retain");
             default(object, "status.phase", "Pending");
+            if super::json::Look::has(object, "spec.hostPath") {
+                default(object, "spec.hostPath.type", "");
+            }
         }
         ("", "Node") => default(object, "status", json!({})),
         ("", "ReplicationController") => workloads::replication_controller(object),

@@ -80,10 +80,6 @@ fn job_spec(spec: &mut Json) {
     default(spec, "completionMode", "NonIndexed");
     default(spec, "suspend", false);
     default(spec, "manualSelector", false);
-    if spec["manualSelector"] == false {
-        // The server does not write this field unless it is true.
-        super::super::json::remove(spec, "manualSelector");
-    }
     default(spec, "podReplacementPolicy", "TerminatingOrFailed");
     template(place(spec, "template"));
 }

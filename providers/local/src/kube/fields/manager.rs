@@ -200,11 +200,13 @@ pub(crate) fn apply(
     if !conflicts.is_empty() {
         return Err(conflicts);
     }
-    if last != entries[me].fields || !change.is_same() {
+    // The order of items is no difference between sets of paths, but it is one between objects. Who only joins the
+    // owners of what is there anyway has no time.
+    let changed = !same_in_order(live, &pruned);
+    if changed {
         entries[me].time = Some(super::super::json::now());
     }
-    // The order of items is no difference between sets of paths, but it is one between objects.
-    Ok((!same_in_order(live, &pruned)).then_some(pruned))
+    Ok(changed.then_some(pruned))
 }
 
 fn strip_change(change: &Comparison) -> Comparison {
@@ -249,7 +251,8 @@ pub(crate) fn update(
         entries.retain(|e| !e.fields.is_empty());
         return;
     }
-    let now = Some(super::super::json::now());
+    // Ownership that comes through the scale subresource is recorded without a time.
+    let now = (writer.subresource != "scale").then(super::super::json::now);
     match entries.iter_mut().find(|e| e.is(writer, false)) {
         Some(entry) => {
             entry.fields = entry.fields.union(&took);

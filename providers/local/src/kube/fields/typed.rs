@@ -43,7 +43,9 @@ pub(crate) fn element(kind: &ListKind, item: &Json) -> Option<String> {
                     None => return None,
                 }
             }
-            found.then(|| format!("k:{}", Json::Object(map)))
+            // The items of built-in lists always have a key, if only an empty one.
+            let defaulted = keys.iter().all(|(_, default)| default.is_some());
+            (found || defaulted).then(|| format!("k:{}", Json::Object(map)))
         }
     }
 }
@@ -62,7 +64,8 @@ pub(crate) fn field_set(value: &Json, of: &TypeRef) -> Fields {
                 out.children.insert(format!("f:{key}"), child);
             }
         }
-        (Form::Items(kind), Json::Array(items)) if !items.is_empty() => {
+        // An empty list of items is nothing; an empty map is owned as a whole.
+        (Form::Items(kind), Json::Array(items)) => {
             let Some(t) = of.item() else { return out };
             for item in items {
                 if let Some(pe) = element(kind, item) {
@@ -196,7 +199,10 @@ fn go_syntax(value: &Json) -> String {
 
 /// Several misfits as one message.
 pub(crate) fn misfit_text(misfits: &[String]) -> String {
-    match misfits {
+    let mut misfits = misfits.to_vec();
+    misfits.sort();
+    misfits.dedup();
+    match misfits.as_slice() {
         [one] => one.clone(),
         many => format!("errors:\n{}", many.iter().map(|m| format!("  {m}")).collect::<Vec<_>>().join("\n")),
     }
@@ -291,13 +297,6 @@ pub(crate) struct Comparison {
     pub added: Fields,
     pub modified: Fields,
     pub removed: Fields,
-}
-
-impl Comparison {
-    /// Whether there is no difference.
-    pub fn is_same(&self) -> bool {
-        self.added.is_empty() && self.modified.is_empty() && self.removed.is_empty()
-    }
 }
 
 /// Compares two objects of one type.

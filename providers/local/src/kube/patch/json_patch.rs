@@ -5,7 +5,7 @@ use super::super::json::{Json, Look, same};
 /// Applies the operations in order; the error is the sentence the API puts into its refusal.
 pub(crate) fn json_patch(target: &mut Json, operations: &Json) -> Result<(), String> {
     let Some(list) = operations.as_array() else {
-        return Err("json: cannot unmarshal object into Go value of type jsonpatch.Patch".into());
+        return Err("json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp".into());
     };
     for op in list {
         let path = op.get("path").and_then(Json::as_str).ok_or("missing path")?;
@@ -16,10 +16,16 @@ pub(crate) fn json_patch(target: &mut Json, operations: &Json) -> Result<(), Str
                 take(target, path)?;
             }
             "replace" => {
-                let here = target.pointer_mut(path).ok_or_else(|| {
-                    format!("replace operation does not apply: doc is missing key: {path}: missing value")
-                })?;
-                *here = value();
+                // What is absent from a map is put there, as the real server does.
+                if let Some(here) = target.pointer_mut(path) {
+                    *here = value();
+                } else if within_map(target, path) {
+                    add(target, path, value())?;
+                } else {
+                    return Err(format!(
+                        "replace operation does not apply: doc is missing key: {path}: missing value"
+                    ));
+                }
             }
             "move" => {
                 let moved = take(target, op.text("from"))?;
@@ -45,6 +51,10 @@ pub(crate) fn json_patch(target: &mut Json, operations: &Json) -> Result<(), Str
 
 fn unescape(part: &str) -> String {
     part.replace("~1", "/").replace("~0", "~")
+}
+
+fn within_map(target: &Json, path: &str) -> bool {
+    path.rsplit_once('/').and_then(|(parent, _)| target.pointer(parent)).is_some_and(Json::is_object)
 }
 
 fn add(target: &mut Json, path: &str, value: Json) -> Result<(), String> {

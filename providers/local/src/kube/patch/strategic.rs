@@ -24,7 +24,8 @@ pub(crate) fn strategic(target: &mut Json, patch: &Json, of: &TypeRef) -> Result
             *target = Json::Object(Map::new());
             return Ok(());
         }
-        _ => {}
+        Some("merge") | None => {}
+        Some(other) => return Err(format!("unknown patch type: {other} in map: {}", go(patch))),
     }
     let map = object(target);
     if let Some(keep) = changes.get(RETAIN).and_then(Json::as_array) {
@@ -117,7 +118,7 @@ fn merge_list(
     };
     for change in changes {
         let Some(id) = change.get(key) else {
-            return Err(format!("map: {change} does not contain declared merge key: {key}"));
+            return Err(format!("map: {} does not contain declared merge key: {key}", go(change)));
         };
         let found = items.iter().position(|i| i.get(key).is_some_and(|x| same(x, id)));
         if change.text(DIRECTIVE) == "delete" {
@@ -136,6 +137,21 @@ fn merge_list(
         }
     }
     Ok(())
+}
+
+/// A value as Go prints it.
+fn go(value: &Json) -> String {
+    match value {
+        Json::Object(map) => {
+            let mut parts: Vec<String> = map.iter().map(|(k, v)| format!("{k}:{}", go(v))).collect();
+            parts.sort();
+            format!("map[{}]", parts.join(" "))
+        }
+        Json::Array(items) => format!("[{}]", items.iter().map(go).collect::<Vec<_>>().join(" ")),
+        Json::String(text) => text.clone(),
+        Json::Null => "<nil>".into(),
+        other => other.to_string(),
+    }
 }
 
 fn reorder(items: &mut [Json], wanted: &[Json], key: Option<&str>) {

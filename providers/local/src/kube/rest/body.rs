@@ -17,6 +17,10 @@ pub(crate) struct Parsed {
 
 /// Reads a body in the format its content type names; JSON is YAML too.
 pub(crate) fn parse(bytes: &[u8], content_type: &str) -> Result<Parsed, Status> {
+    let unrecognized = |why: &str| {
+        let shown = if bytes.is_empty() { "<empty>".into() } else { String::from_utf8_lossy(bytes) };
+        Status::bad_request(format!("couldn't get version/kind; json parse error: {why} ({shown})"))
+    };
     if proto::is(bytes) {
         let value = proto::decode(bytes).map_err(Status::bad_request)?;
         return Ok(Parsed { value, duplicates: Vec::new() });
@@ -28,7 +32,12 @@ pub(crate) fn parse(bytes: &[u8], content_type: &str) -> Result<Parsed, Status> 
     match json {
         Ok(value) => return Ok(Parsed { value, duplicates }),
         Err(error) if !content_type.contains("yaml") => {
-            return Err(Status::bad_request(format!("couldn't get version/kind; json parse error: {error}")));
+            let cut_off = error.is_eof();
+            return Err(unrecognized(if cut_off {
+                "unexpected end of JSON input"
+            } else {
+                "invalid character"
+            }));
         }
         Err(_) => {}
     }
@@ -36,6 +45,58 @@ pub(crate) fn parse(bytes: &[u8], content_type: &str) -> Result<Parsed, Status> 
     let value = serde_saphyr::from_str::<Json>(text)
         .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
     Ok(Parsed { value, duplicates: Vec::new() })
+}
+
+/// Reads the configuration of an apply, which is YAML whatever its content type says, with the first key that is
+/// there twice.
+pub(crate) fn configuration(bytes: &[u8]) -> Result<(Json, Option<String>), Status> {
+    let wrong = |why: String| Status::bad_request(format!("error decoding YAML: {why}"));
+    let mut duplicate = None;
+    let value = match parse(bytes, "application/json") {
+        Ok(parsed) => {
+            duplicate = parsed
+                .duplicates
+                .first()
+                .map(|d| format!("line 1: key {:?} already set in map", d.rsplit('.').next().unwrap_or(d)));
+            parsed.value
+        }
+        Err(_) => {
+            let text = std::str::from_utf8(bytes).map_err(|_| wrong("the body is not UTF-8".into()))?;
+            yaml(text, &mut duplicate).map_err(|(line, why)| {
+                wrong(format!("error converting YAML to JSON: yaml: line {line}: {why}"))
+            })?
+        }
+    };
+    let kind = match &value {
+        Json::Object(_) => return Ok((value, duplicate)),
+        Json::Null => return Ok((Json::Object(Map::new()), duplicate)),
+        Json::Array(_) => "array",
+        Json::String(_) => "string",
+        Json::Number(_) => "number",
+        Json::Bool(_) => "bool",
+    };
+    Err(wrong(format!(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+    )))
+}
+
+/// Reads YAML; a key that is there twice is noted, and the last one counts.
+fn yaml(text: &str, duplicate: &mut Option<String>) -> Result<Json, (u64, String)> {
+    let told = |error: &serde_saphyr::Error| {
+        let line = error.location().map_or(1, |l| l.line());
+        let whole = error.without_snippet().to_string();
+        (line, whole.lines().next().unwrap_or_default().to_owned())
+    };
+    let error = match serde_saphyr::from_str::<Json>(text) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let (line, why) = told(&error);
+    let Some((_, key)) = why.split_once("duplicate mapping key: ") else { return Err((line, why)) };
+    let key = key.split(',').next().unwrap_or(key).trim();
+    *duplicate = Some(format!("line {line}: key {key:?} already set in map"));
+    let lenient = serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
+    serde_saphyr::from_str_with_options::<Json>(text, lenient).map_err(|error| told(&error))
 }
 
 struct Strict<'a> {

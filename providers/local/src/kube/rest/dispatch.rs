@@ -69,7 +69,8 @@ fn answer(server: &Arc<Server>, ask: Ask) -> Response<Body> {
     let Some(target) = target(&ask.path) else {
         return Status::no_such_path().into_response();
     };
-    match resource(server, ask, &target) {
+    let yaml = super::negotiate::wants_yaml(&ask);
+    match resource(server, ask, &target, yaml) {
         Ok(response) => response,
         Err(status) => status.into_response(),
     }
@@ -78,14 +79,10 @@ fn answer(server: &Arc<Server>, ask: Ask) -> Response<Body> {
 /// Paths that are not resources.
 fn fixed(server: &Server, ask: &Ask) -> Option<Result<Reply, Status>> {
     let path = ask.path.trim_end_matches('/');
+    if let Some(reply) = health(path, ask) {
+        return Some(reply);
+    }
     Some(Ok(match path {
-        "/healthz" | "/readyz" | "/livez" | "/healthz/ping" => {
-            if ask.query("verbose").is_some() {
-                Reply::text("[+]ping ok\n[+]log ok\n[+]etcd ok\ncheck passed\n")
-            } else {
-                Reply::text("ok")
-            }
-        }
         "/metrics-lite" => {
             Reply::ok(json!({"requests": server.requests.all(), "writes": server.requests.writes()}))
         }
@@ -93,14 +90,37 @@ fn fixed(server: &Server, ask: &Ask) -> Option<Result<Reply, Status>> {
     }))
 }
 
-fn resource(server: &Arc<Server>, ask: Ask, target: &Target) -> Result<Response<Body>, Status> {
-    let resource = server
-        .registry
-        .find(&target.group, &target.version, &target.plural)
-        .ok_or_else(Status::no_such_path)?;
+/// The checks that `/readyz`, `/livez` and `/healthz` are made of, each also a path of its own.
+const CHECKS: [&str; 4] = ["ping", "log", "etcd", "poststarthook/start-apiextensions-controllers"];
+
+/// Health: the same for all three questions, since what is not there does not answer at all.
+fn health(path: &str, ask: &Ask) -> Option<Result<Reply, Status>> {
+    let (kind, check) =
+        path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
+    if !matches!(kind, "healthz" | "readyz" | "livez") {
+        return None;
+    }
+    if !check.is_empty() {
+        let known = CHECKS.contains(&check);
+        return Some(if known { Ok(Reply::text("ok")) } else { Err(Status::no_such_path()) });
+    }
+    if ask.query("verbose").is_none() {
+        return Some(Ok(Reply::text("ok")));
+    }
+    let lines: String = CHECKS.iter().map(|c| format!("[+]{c} ok\n")).collect();
+    Some(Ok(Reply::text(format!("{lines}{kind} check passed\n"))))
+}
+
+fn resource(server: &Arc<Server>, ask: Ask, target: &Target, yaml: bool) -> Result<Response<Body>, Status> {
+    let resource = server.registry.find(&target.group, &target.version, &target.plural).ok_or_else(|| {
+        match server.registry.serves(&target.group, &target.version) {
+            true => Status::no_such_resource(),
+            false => Status::no_such_path(),
+        }
+    })?;
     let all_namespaces = resource.namespaced && target.namespace.is_empty();
     if !resource.namespaced && !target.namespace.is_empty() {
-        return Err(Status::no_such_path());
+        return Err(Status::no_such_resource());
     }
     let watching = target.watch || ask.flag("watch");
     let verb = verb(&ask, target, watching);
@@ -115,7 +135,7 @@ fn resource(server: &Arc<Server>, ask: Ask, target: &Target) -> Result<Response<
         return Err(Status::method_not_allowed());
     }
     if all_namespaces && !target.name.is_empty() {
-        return Err(Status::no_such_path());
+        return Err(Status::no_such_resource());
     }
     if resource.review {
         return reviews::review(server, &ask, &resource, target).map(Reply::into_response);
@@ -124,12 +144,12 @@ fn resource(server: &Arc<Server>, ask: Ask, target: &Target) -> Result<Response<
         return subresources::answer(server, &ask, &resource, target).map(Reply::into_response);
     }
     if target.subresource == "status" && !resource.status {
-        return Err(Status::no_such_path());
+        return Err(Status::no_such_resource());
     }
     if watching && ask.method == Method::GET {
         return watch::watch(server, &ask, resource, target);
     }
-    let reply = match (ask.method.clone(), target.name.is_empty()) {
+    let mut reply = match (ask.method.clone(), target.name.is_empty()) {
         (Method::GET | Method::HEAD, true) => read::list(server, &ask, &resource, target),
         (Method::GET | Method::HEAD, false) => read::get(server, &ask, &resource, target),
         (Method::POST, true) if !all_namespaces => writes::create(server, &ask, &resource, target),
@@ -143,6 +163,12 @@ fn resource(server: &Arc<Server>, ask: Ask, target: &Target) -> Result<Response<
         }
         _ => Err(Status::method_not_allowed()),
     }?;
+    reply.yaml = yaml && reply.text.is_none() && reply.bytes.is_none();
+    if resource.storage == "endpoints" {
+        reply
+            .warnings
+            .push("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice".into());
+    }
     Ok(reply.into_response())
 }
 

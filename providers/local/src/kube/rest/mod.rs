@@ -4,6 +4,7 @@ mod body;
 mod dispatch;
 pub(crate) mod lost;
 pub(crate) mod negotiate;
+mod options;
 mod read;
 pub(crate) mod request;
 mod reviews;
@@ -27,8 +28,21 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
     Router::new().fallback(handle).with_state(server)
 }
 
+/// The flow and the level of priority that every request belongs to: there is no other, and nobody waits.
+const FLOW: [(&str, &str); 2] = [
+    ("x-kubernetes-pf-flowschema-uid", "3a1d0c5e-0b7f-4f0e-9d52-5f0a4f6f1c01"),
+    ("x-kubernetes-pf-prioritylevel-uid", "3a1d0c5e-0b7f-4f0e-9d52-5f0a4f6f1c02"),
+];
+
 async fn handle(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
-    dispatch::dispatch(server, request).await
+    let mut response = dispatch::dispatch(server, request).await;
+    for (name, value) in FLOW {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
+        response.headers_mut().insert("audit-id", id);
+    }
+    response
 }
 
 /// A complete answer.
@@ -45,6 +59,8 @@ pub(crate) struct Reply {
     pub bytes: Option<Vec<u8>>,
     /// A validator for caches.
     pub etag: Option<String>,
+    /// Whether the client would rather read YAML.
+    pub yaml: bool,
 }
 
 impl Reply {
@@ -58,6 +74,7 @@ impl Reply {
             text: None,
             bytes: None,
             etag: None,
+            yaml: false,
         }
     }
     /// Any code with a document.
@@ -71,6 +88,13 @@ impl Reply {
 
     fn into_response(self) -> Response<Body> {
         let kind = self.content_type;
+        if self.yaml
+            && let Ok(text) = serde_saphyr::to_string(&self.body)
+        {
+            let plain =
+                Self { yaml: false, text: Some(text), content_type: Some("application/yaml"), ..self };
+            return plain.into_response();
+        }
         let (body, kind) = match (self.bytes, self.text) {
             (Some(bytes), _) => (Body::from(bytes), kind.unwrap_or("application/octet-stream")),
             (_, Some(text)) => (Body::from(text), kind.unwrap_or("text/plain; charset=utf-8")),

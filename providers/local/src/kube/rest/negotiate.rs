@@ -16,6 +16,18 @@ pub(crate) enum Form {
     Table,
 }
 
+/// Whether the first format that the client accepts, and that there is, is YAML.
+pub(crate) fn wants_yaml(ask: &Ask) -> bool {
+    let accept = ask.header(header::ACCEPT);
+    let media = |part: &str| part.split(';').next().unwrap_or_default().trim().to_owned();
+    let known = ["application/yaml", "application/json", "*/*", "application/*"];
+    accept
+        .split(',')
+        .map(media)
+        .find(|m| known.contains(&m.as_str()))
+        .is_some_and(|m| m == "application/yaml")
+}
+
 /// The first form among those the client accepts that the server has.
 pub(crate) fn form(ask: &Ask) -> Result<Form, Status> {
     let accept = ask.header(header::ACCEPT);
@@ -25,7 +37,7 @@ pub(crate) fn form(ask: &Ask) -> Result<Form, Status> {
     for part in accept.split(',') {
         let mut words = part.split(';').map(str::trim);
         let media = words.next().unwrap_or_default();
-        if !matches!(media, "application/json" | "*/*" | "application/*") {
+        if !matches!(media, "application/json" | "application/yaml" | "*/*" | "application/*") {
             continue;
         }
         let parameters: Vec<&str> = words.collect();

@@ -15,6 +15,7 @@ use super::super::store::Key;
 use super::super::table;
 use super::Reply;
 use super::negotiate::{Form, form, include, metadata, one};
+use super::options::{self, At};
 use super::request::{Ask, Target};
 
 /// The selectors of a request.
@@ -62,9 +63,9 @@ pub(crate) fn presented(resource: &Resource, object: &Json) -> Json {
     out
 }
 
-/// Where a paginated list goes on.
+/// Where a paginated list goes on: after which object, in the list of which version. The newest is version -1.
 struct Continue {
-    version: u64,
+    version: i64,
     namespace: String,
     name: String,
 }
@@ -73,18 +74,28 @@ impl Continue {
     fn read(token: &str) -> Option<Self> {
         let bytes = BASE64.decode(token.trim_end_matches('=')).ok()?;
         let value: Json = serde_json::from_slice(&bytes).ok()?;
-        Some(Self {
-            version: value.at("rv").as_u64()?,
-            namespace: value.text("ns").into(),
-            name: value.text("n").into(),
-        })
+        let start = value.text("start").strip_suffix('\0')?.trim_start_matches('/');
+        let (namespace, name) = start.split_once('/').unwrap_or(("", start));
+        Some(Self { version: value.at("rv").as_i64()?, namespace: namespace.into(), name: name.into() })
     }
     fn write(&self) -> String {
-        BASE64.encode(
-            json!({"v": "meta.k8s.io/v1", "rv": self.version, "ns": self.namespace, "n": self.name})
-                .to_string(),
-        )
+        let place = match self.namespace.as_str() {
+            "" => self.name.clone(),
+            ns => format!("{ns}/{}", self.name),
+        };
+        let start = format!("/{place}\0");
+        BASE64.encode(json!({"v": "meta.k8s.io/v1", "rv": self.version, "start": start}).to_string())
     }
+}
+
+/// 410 for a page of a list that nobody remembers. Its token goes on with what is there now.
+fn page_expired(start: &Continue) -> Status {
+    let mut status = Status::expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+    );
+    let rest = Continue { version: -1, namespace: start.namespace.clone(), name: start.name.clone() };
+    status.goes_on = rest.write();
+    status
 }
 
 /// A list, perhaps a page of one.
@@ -97,26 +108,42 @@ pub(crate) fn list(
     let form = form(ask)?;
     let selectors = Selectors::of(ask, resource, target)?;
     let scope = (!target.namespace.is_empty()).then_some(target.namespace.as_str());
-    let (objects, mut version) = server.store.list(&resource.storage, scope);
-    if let Some(asked) = ask.query("resourceVersion").and_then(|v| v.parse::<u64>().ok())
-        && asked > version
-    {
-        return Err(Status::too_new(asked, version));
-    }
     let start = match ask.query("continue").filter(|c| !c.is_empty()) {
-        Some(token) => {
-            let start = Continue::read(token)
-                .ok_or_else(|| Status::bad_request("continue key is not valid: malformed value"))?;
-            // Pages after the first say which list they belong to, not how new they are.
-            version = start.version;
-            Some(start)
-        }
+        Some(token) => Some(Continue::read(token).ok_or_else(|| {
+            Status::bad_request("invalid continue token: continue key is not valid: malformed value")
+        })?),
         None => None,
+    };
+    let at = options::list(ask)?;
+    let current = server.store.version();
+    let exactly = match (&start, at) {
+        (Some(start), _) => u64::try_from(start.version).ok(),
+        (None, At::Exactly(version)) => Some(version),
+        (None, At::NotOlderThan(version)) if version > current => {
+            return Err(Status::too_new(version, current));
+        }
+        (None, _) => None,
+    };
+    let (objects, version) = match exactly {
+        Some(version) if version > current => return Err(Status::too_new(version, current)),
+        Some(version) => match server.store.list_at(&resource.storage, scope, version) {
+            Some(objects) => (objects, version),
+            None => {
+                return Err(match &start {
+                    Some(start) => page_expired(start),
+                    None => Status::expired("The resourceVersion for the provided list is too old."),
+                });
+            }
+        },
+        None => server.store.list(&resource.storage, scope),
     };
     let mut found: Vec<&Arc<Json>> = objects
         .iter()
         .filter(|o| {
-            start.as_ref().is_none_or(|s| (namespace(o), name(o)) > (s.namespace.as_str(), s.name.as_str()))
+            start.as_ref().is_none_or(|s| match (scope, s.namespace.as_str()) {
+                (Some(_), "") => name(o) > s.name.as_str(),
+                (_, ns) => (namespace(o), name(o)) > (ns, s.name.as_str()),
+            })
         })
         .filter(|o| selectors.matches(o))
         .collect();
@@ -126,7 +153,13 @@ pub(crate) fn list(
         let rest = found.len() - limit;
         found.truncate(limit);
         if let Some(last) = found.last() {
-            let next = Continue { version, namespace: namespace(last).into(), name: name(last).into() };
+            // Within a namespace its name goes without saying.
+            let ns = if scope.is_some() { "" } else { namespace(last) };
+            let next = Continue {
+                version: i64::try_from(version).unwrap_or(-1),
+                namespace: ns.into(),
+                name: name(last).into(),
+            };
             meta["continue"] = json!(next.write());
             if ask.query("labelSelector").is_none() && ask.query("fieldSelector").is_none() {
                 meta["remainingItemCount"] = json!(rest);

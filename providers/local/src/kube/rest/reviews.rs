@@ -3,7 +3,7 @@
 use super::super::json::{Json, json, set};
 use super::super::kinds::Resource;
 use super::super::server::Server;
-use super::super::status::Status;
+use super::super::status::{Cause, Status};
 use super::super::store::Key;
 use super::Reply;
 use super::body::parse;
@@ -31,11 +31,27 @@ pub(crate) fn review(
             "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}], "incomplete": false
         }),
         "Binding" => return bind(server, &body, target),
-        _ => json!({"allowed": true, "reason": "everybody is an administrator of an embedded cluster"}),
+        _ => {
+            let spec = &body["spec"];
+            let asks = ["resourceAttributes", "nonResourceAttributes"];
+            if asks.iter().filter(|a| spec.get(**a).is_some_and(|v| !v.is_null())).count() != 1 {
+                let cause = Cause::invalid(
+                    "spec.resourceAttributes",
+                    &spec["resourceAttributes"],
+                    "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+                );
+                return Err(Status::invalid(&resource.group, "", "", vec![cause]));
+            }
+            json!({"allowed": true})
+        }
     };
     body["kind"] = json!(resource.kind);
     body["apiVersion"] = json!(resource.api_version());
-    set(&mut body, "metadata.creationTimestamp", Json::Null);
+    if resource.kind == "SelfSubjectReview" {
+        set(&mut body, "metadata.creationTimestamp", super::super::json::now());
+    } else {
+        super::super::json::default(&mut body, "metadata", json!({}));
+    }
     body["status"] = status;
     Ok(Reply::with(201, body, Vec::new()))
 }

@@ -23,13 +23,16 @@ pub(crate) fn answer(
     target: &Target,
 ) -> Result<Reply, Status> {
     let key = Key::new(&resource.storage, &target.namespace, &target.name);
+    if target.subresource == "scale" && resource.scale.is_none() {
+        return Err(Status::no_such_resource());
+    }
     let live = server
         .store
         .get(&key)
         .ok_or_else(|| Status::not_found(&resource.group, &resource.plural, &target.name))?;
     match (resource.storage.as_str(), target.subresource.as_str(), &ask.method) {
         (_, "scale", method) => {
-            let scale = resource.scale.clone().ok_or_else(Status::no_such_path)?;
+            let scale = resource.scale.clone().ok_or_else(Status::no_such_resource)?;
             match *method {
                 Method::GET => Ok(Reply::ok(scale_of(resource, &scale, &presented(resource, &live)))),
                 Method::PUT | Method::PATCH => set_scale(server, ask, resource, &scale, target),
@@ -59,7 +62,7 @@ pub(crate) fn answer(
         ("pods", "exec" | "attach" | "portforward", _) => {
             Err(Status::bad_request("the pods of this server are simulated: there is nothing to attach to"))
         }
-        _ => Err(Status::no_such_path()),
+        _ => Err(Status::no_such_resource()),
     }
 }
 
@@ -123,7 +126,7 @@ fn set_scale(
         }
         let mut object = live.clone();
         set(&mut object, strip(&scale.spec), replicas);
-        Ok(Change { object, entries: None })
+        Ok(Change::whole(object))
     };
     let written =
         server.modify(resource, &target.namespace, &target.name, &options, &mut warnings, &mut make)?;
@@ -197,7 +200,7 @@ fn evict(server: &Server, ask: &Ask, resource: &Resource, pod: &Json) -> Result<
             return Err(status);
         }
     }
-    let options = DeleteOptions::read(body.at("deleteOptions"), |_| None);
+    let options = DeleteOptions::read(body.at("deleteOptions"), |_| None)?;
     server.delete(resource, pod.text("metadata.namespace"), name(pod), &options, &mut Vec::new())?;
     Ok(Reply::with(
         201,
@@ -239,7 +242,12 @@ fn token(ask: &Ask, account: &Json) -> Result<Reply, Status> {
     set(&mut body, "metadata.name", name(account));
     set(&mut body, "metadata.namespace", account.text("metadata.namespace"));
     set(&mut body, "metadata.creationTimestamp", now());
+    set(&mut body, "metadata.uid", account.at("metadata.uid").clone());
     set(&mut body, "spec.expirationSeconds", seconds);
+    if body.list("spec.audiences").is_empty() {
+        set(&mut body, "spec.audiences", json!(["https://kubernetes.default.svc"]));
+    }
+    super::super::json::default(&mut body, "spec.boundObjectRef", Json::Null);
     body["status"] = json!({"token": token, "expirationTimestamp": super::super::json::stamp(until)});
     Ok(Reply::with(201, body, Vec::new()))
 }
@@ -257,7 +265,7 @@ fn finalize(server: &Server, ask: &Ask, resource: &Resource, target: &Target) ->
                 set(&mut object, "spec.finalizers", json!([]));
             }
         }
-        Ok(Change { object, entries: None })
+        Ok(Change::whole(object))
     };
     let written = server.modify(resource, "", &target.name, &options, &mut Vec::new(), &mut make)?;
     Ok(Reply::ok(presented(resource, &written.object)))

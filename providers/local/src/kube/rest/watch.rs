@@ -16,10 +16,12 @@ use super::super::status::Status;
 use super::super::store::Event;
 use super::super::table;
 use super::negotiate::{Form, form, include, metadata};
+use super::options;
 use super::read::{Selectors, presented};
 use super::request::{Ask, Target};
 
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BEFORE_THE_END: Duration = Duration::from_secs(2);
 
 struct Watcher {
     server: Arc<Server>,
@@ -39,6 +41,13 @@ struct Watcher {
     done: bool,
 }
 
+/// A bookmark comes every minute, and shortly before the end of the watch; in a short one there is none.
+fn next_bookmark(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    let last = deadline.checked_sub(BEFORE_THE_END).filter(|last| *last > now);
+    (now + BOOKMARK_EVERY).min(last.unwrap_or(deadline + BOOKMARK_EVERY))
+}
+
 /// Starts a watch.
 pub(crate) fn watch(
     server: &Arc<Server>,
@@ -49,12 +58,7 @@ pub(crate) fn watch(
     let form = form(ask)?;
     let selectors = Selectors::of(ask, &resource, target)?;
     let asked = ask.query("resourceVersion").unwrap_or_default();
-    let initial = ask.flag("sendInitialEvents");
-    if initial && ask.query("resourceVersionMatch") != Some("NotOlderThan") {
-        return Err(Status::bad_request(
-            "sendInitialEvents requires resourceVersionMatch to be set to NotOlderThan",
-        ));
-    }
+    let initial = options::watch(ask)?;
     let timeout = ask.query("timeoutSeconds").and_then(|t| t.parse().ok()).filter(|t| *t > 0).unwrap_or(1800);
     let latest = server.store.subscribe();
     let scope = (!target.namespace.is_empty()).then_some(target.namespace.as_str());
@@ -69,7 +73,7 @@ pub(crate) fn watch(
         waiting: VecDeque::new(),
         latest,
         deadline: Instant::now() + Duration::from_secs(timeout),
-        bookmark: Instant::now() + BOOKMARK_EVERY,
+        bookmark: next_bookmark(Instant::now() + Duration::from_secs(timeout)),
         columns: true,
         done: false,
         resource,
@@ -77,9 +81,9 @@ pub(crate) fn watch(
     let from_now = asked.is_empty() || asked == "0";
     if from_now || initial {
         let (objects, version) = server.store.list(&watcher.resource.storage, scope);
-        if let Ok(wanted) = asked.parse::<u64>()
-            && wanted > version
-        {
+        let wanted =
+            if asked.is_empty() { 0 } else { options::version(asked).map_err(Status::internal_bare)? };
+        if wanted > version {
             return Err(Status::too_new(wanted, version));
         }
         watcher.version = version;
@@ -95,15 +99,8 @@ pub(crate) fn watch(
             watcher.waiting.push_back(line);
         }
     } else {
-        watcher.version = asked.parse().map_err(|_| {
-            Status::bad_request(format!(
-                "Invalid value: \"{asked}\": strconv.ParseUint: parsing \"{asked}\": invalid syntax"
-            ))
-        })?;
-        let current = server.store.version();
-        if watcher.version > current {
-            return Err(Status::too_new(watcher.version, current));
-        }
+        // A version that lies ahead is waited for, as long as the watch lasts.
+        watcher.version = options::version(asked).map_err(Status::internal_bare)?;
     }
     let stream = futures::stream::unfold(watcher, |mut watcher| async move {
         let lines = watcher.next().await?;
@@ -140,8 +137,8 @@ impl Watcher {
                 changed = self.latest.changed() => self.done = changed.is_err(),
                 () = tokio::time::sleep_until(wake) => {
                     self.done = Instant::now() >= self.deadline;
-                    self.bookmark = Instant::now() + BOOKMARK_EVERY;
-                    if self.bookmarks {
+                    self.bookmark = next_bookmark(self.deadline);
+                    if self.bookmarks && !self.done {
                         let line = self.bookmark(false);
                         self.waiting.push_back(line);
                     }
@@ -209,7 +206,7 @@ impl Watcher {
     }
 
     fn bookmark(&self, initial: bool) -> Json {
-        let mut meta = json!({"resourceVersion": self.version.to_string(), "creationTimestamp": null});
+        let mut meta = json!({"resourceVersion": self.version.to_string()});
         if initial {
             meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }

@@ -5,9 +5,9 @@ use super::super::kinds::Resource;
 use super::super::patch;
 use super::super::server::Server;
 use super::super::status::{Cause, Status};
-use super::super::write::{Change, DeleteOptions, Strictness, WriteOptions, Written};
+use super::super::write::{Change, DeleteOptions, Origin, Strictness, WriteOptions, Written};
 use super::Reply;
-use super::body::parse;
+use super::body::{configuration, parse};
 use super::negotiate::{form, one};
 use super::read::{Selectors, presented};
 use super::request::{Ask, Target};
@@ -15,27 +15,21 @@ use super::request::{Ask, Target};
 /// What the query says about a write.
 pub(crate) fn options(ask: &Ask, subresource: &str) -> Result<WriteOptions, Status> {
     let manager = ask.manager();
+    let kind = match ask.method {
+        http::Method::POST => "CreateOptions",
+        http::Method::PUT => "UpdateOptions",
+        _ => "PatchOptions",
+    };
     if manager.len() > 128 {
-        let cause = Cause::invalid("fieldManager", &json!(manager), "may not be more than 128 bytes");
-        let cause = Cause {
-            reason: "FieldValueTooLong",
-            detail: "Too long: may not be more than 128 bytes".into(),
-            ..cause
-        };
-        let kind = match ask.method {
-            http::Method::POST => "CreateOptions",
-            http::Method::PUT => "UpdateOptions",
-            _ => "PatchOptions",
-        };
-        return Err(Status::invalid("meta.k8s.io", kind, "", vec![cause]));
+        let cause = Cause::too_long("fieldManager", "may not be more than 128 bytes");
+        return Err(Status::bad_options(kind, cause));
     }
     let dry_run = match ask.all("dryRun") {
         [] => false,
         values if values.iter().all(|v| v == "All") => true,
         values if values.iter().all(String::is_empty) => false,
         values => {
-            let cause = Cause::unsupported("dryRun", &json!(values), &["All"]);
-            return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", vec![cause]));
+            return Err(Status::bad_options(kind, Cause::unsupported("dryRun", &json!(values), &["All"])));
         }
     };
     let strictness = match ask.query("fieldValidation") {
@@ -43,8 +37,11 @@ pub(crate) fn options(ask: &Ask, subresource: &str) -> Result<WriteOptions, Stat
         Some("Ignore") => Strictness::Ignore,
         None | Some("" | "Warn") => Strictness::Warn,
         Some(other) => {
-            let cause = Cause::unsupported("fieldValidation", &json!(other), &["Ignore", "Warn", "Strict"]);
-            return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", vec![cause]));
+            let known = ["", "Ignore", "Strict", "Warn"];
+            return Err(Status::bad_options(
+                kind,
+                Cause::unsupported("fieldValidation", &json!(other), &known),
+            ));
         }
     };
     Ok(WriteOptions {
@@ -65,10 +62,6 @@ fn object(
     warnings: &mut Vec<String>,
 ) -> Result<Json, Status> {
     let content = ask.content_type();
-    let readable = !ask.body.is_empty() || content.is_empty();
-    if !readable {
-        return Err(Status::bad_request("the request body is empty"));
-    }
     if !matches!(
         content,
         "" | "application/vnd.kubernetes.protobuf"
@@ -81,8 +74,18 @@ fn object(
             "application/json, application/yaml, application/vnd.kubernetes.protobuf",
         ));
     }
-    let parsed = parse(&ask.body, content)?;
+    let unrecognized = |why: &str| {
+        Status::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): {why}",
+            resource.kind
+        ))
+    };
+    let parsed = parse(&ask.body, content).map_err(|status| unrecognized(&status.message))?;
     duplicates(&parsed.duplicates, resource, options, warnings)?;
+    if resource.custom.is_some() && parsed.value.text("kind").is_empty() {
+        let shown = String::from_utf8_lossy(&ask.body);
+        return Err(unrecognized(&format!("Object 'Kind' is missing in '{shown}' ({shown})")));
+    }
     Ok(parsed.value)
 }
 
@@ -154,9 +157,9 @@ pub(crate) fn replace(
     super::super::write::identity(resource, &target.namespace, &target.name, &mut object)?;
     if resource.custom.is_some() && object.text("metadata.resourceVersion").is_empty() {
         let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-        return Err(Status::invalid(&resource.group, &resource.kind, &target.name, vec![cause]));
+        return Err(Status::invalid(&resource.group, &resource.plural, &target.name, vec![cause]));
     }
-    let mut make = |_: &Json| Ok(Change { object: object.clone(), entries: None });
+    let mut make = |_: &Json| Ok(Change::whole(object.clone()));
     let result = server.modify(resource, &target.namespace, &target.name, &options, &mut warnings, &mut make);
     written(ask, resource, result, warnings)
 }
@@ -177,51 +180,56 @@ pub(crate) fn patch(
         "application/apply-patch+yaml" | "application/apply-patch+json" => {
             if ask.query("fieldManager").is_none_or(str::is_empty) {
                 let cause = Cause::required("fieldManager", "is required for apply patch");
-                return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", vec![cause]));
+                return Err(Status::bad_options("PatchOptions", cause));
             }
-            let parsed = parse(&ask.body, "application/yaml")
-                .map_err(|s| Status::bad_request(format!("error decoding YAML: {}", s.message)))?;
-            if !parsed.duplicates.is_empty() {
-                let text = format!(
-                    "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {}",
-                    parsed
-                        .duplicates
-                        .iter()
-                        .map(|d| format!("key {:?} already set in map", d.rsplit('.').next().unwrap_or(d)))
-                        .collect::<Vec<_>>()
-                        .join("\n  ")
-                );
+            let (config, duplicate) = configuration(&ask.body)?;
+            if let Some(text) = duplicate {
                 match options.strictness {
-                    Strictness::Strict => return Err(Status::bad_request(text)),
+                    Strictness::Strict => {
+                        return Err(Status::bad_request(format!(
+                            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {text}"
+                        )));
+                    }
                     Strictness::Warn => warnings.push(text),
                     Strictness::Ignore => {}
                 }
             }
-            let result = server.apply(resource, ns, object_name, parsed.value, &options, &mut warnings);
+            let result = server.apply(resource, ns, object_name, config, &options, &mut warnings);
             return written(ask, resource, result, warnings);
         }
         "application/json-patch+json" | "application/merge-patch+json" => {}
         "application/strategic-merge-patch+json" if resource.custom.is_none() => {}
-        _ => {
-            let all = if resource.custom.is_some() {
-                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
-            } else {
-                "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml"
-            };
-            return Err(Status::unsupported_media(all));
+        _ if resource.custom.is_some() => {
+            return Err(Status::unsupported_media(
+                "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+            ));
         }
+        _ => return Err(Status::unknown_media()),
     }
     if ask.flag("force") || ask.query("force").is_some_and(|f| !f.is_empty() && f != "false") {
         let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
-        return Err(Status::invalid("meta.k8s.io", "PatchOptions", "", vec![cause]));
+        return Err(Status::bad_options("PatchOptions", cause));
     }
-    let parsed = parse(&ask.body, "application/json")?;
+    let undecodable = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
+    let parsed = parse(&ask.body, "application/json").map_err(|status| {
+        let cut_off = status.message.contains("unexpected end");
+        undecodable(if cut_off { "unexpected end of JSON input" } else { "invalid character" })
+    })?;
+    let fits = match (&parsed.value, content.as_str()) {
+        (Json::Array(_), "application/json-patch+json") | (Json::Object(_), _) => true,
+        (_, _) => false,
+    };
+    if !fits {
+        return Err(undecodable(
+            "json: cannot unmarshal array into Go value of type map[string]interface {}",
+        ));
+    }
     duplicates(&parsed.duplicates, resource, &options, &mut warnings)?;
     let mut make = |live: &Json| {
         let mut object = live.clone();
         change(&mut object, &content, &parsed.value, resource, target)?;
         super::super::write::identity(resource, ns, object_name, &mut object)?;
-        Ok(Change { object, entries: None })
+        Ok(Change { object, entries: None, origin: Origin::Patch })
     };
     let result = server.modify(resource, ns, object_name, &options, &mut warnings, &mut make);
     written(ask, resource, result, warnings)
@@ -247,7 +255,7 @@ pub(crate) fn change(
             status
         }),
         "application/strategic-merge-patch+json" => {
-            patch::strategic(object, body, &resource.schema).map_err(Status::bad_request)
+            patch::strategic(object, body, &resource.schema).map_err(Status::internal_bare)
         }
         _ => {
             patch::merge_patch(object, body);
@@ -258,7 +266,7 @@ pub(crate) fn change(
 
 fn delete_options(ask: &Ask) -> Result<DeleteOptions, Status> {
     let body = if ask.body.is_empty() { json!({}) } else { parse(&ask.body, ask.content_type())?.value };
-    Ok(DeleteOptions::read(&body, |key| ask.query(key).map(str::to_owned)))
+    DeleteOptions::read(&body, |key| ask.query(key).map(str::to_owned))
 }
 
 /// DELETE of one object.

@@ -54,7 +54,8 @@ fn walk(value: &mut Json, of: &TypeRef, mode: Mode, path: &str, owner: &str, rep
                     }
                     return true;
                 }
-                walk(inner, &of.to(*id), mode, &join(path, key), owner, report);
+                let below = if fields.contains_key(key) { join(path, key) } else { format!("{path}[{key}]") };
+                walk(inner, &of.to(*id), mode, &below, owner, report);
                 true
             });
         }
@@ -124,7 +125,10 @@ fn leaf(scalar: Scalar, value: &mut Json, mode: Mode, path: &str, owner: &str, r
         return;
     }
     if scalar == Scalar::Bytes && decode(value.as_str().unwrap_or_default()).is_none() {
-        report.error.get_or_insert_with(|| "illegal base64 data at input byte 0".to_owned());
+        let text = value.as_str().unwrap_or_default();
+        let fine = |c: char| c.is_ascii_alphanumeric() || "+/=\r\n".contains(c);
+        let at = text.find(|c| !fine(c)).unwrap_or(text.len().saturating_sub(1) / 4 * 4);
+        report.error.get_or_insert_with(|| format!("illegal base64 data at input byte {at}"));
     }
 }
 
@@ -133,6 +137,7 @@ fn complain(value: &Json, path: &str, owner: &str, go: &str, report: &mut Report
         Json::Null => return,
         Json::Bool(_) => "bool",
         Json::Number(n) if go.starts_with("int") => {
+            let path = fields_of(path);
             let text =
                 format!("json: cannot unmarshal number {n} into Go struct field {owner}.{path} of type {go}");
             report.error.get_or_insert(text);
@@ -143,8 +148,24 @@ fn complain(value: &Json, path: &str, owner: &str, go: &str, report: &mut Report
         Json::Array(_) => "array",
         Json::Object(_) => "object",
     };
+    let path = fields_of(path);
     let text = format!("json: cannot unmarshal {got} into Go struct field {owner}.{path} of type {go}");
     report.error.get_or_insert(text);
+}
+
+/// A path as Go's decoder says it: fields only, neither indices nor keys of maps.
+fn fields_of(path: &str) -> String {
+    let mut out = String::new();
+    let mut skip = false;
+    for c in path.chars() {
+        match c {
+            '[' => skip = true,
+            ']' => skip = false,
+            _ if !skip => out.push(c),
+            _ => {}
+        }
+    }
+    out
 }
 
 fn go_type(of: &TypeRef) -> String {

@@ -94,9 +94,13 @@ const ATOMIC_MAPS: &[(&str, &str)] = &[
     ("Scheduling", "nodeSelector"),
 ];
 
-/// What a key field is taken to be when an item leaves it out.
+/// What a key field is taken to be when an item leaves it out: what Go decodes to, unless the API says otherwise.
 fn key_default(key: &str) -> Option<super::Json> {
-    (key == "protocol").then(|| json!("TCP"))
+    Some(match key {
+        "protocol" => json!("TCP"),
+        "port" | "containerPort" => json!(0),
+        _ => json!(""),
+    })
 }
 
 /// The way the list `field` of the struct `owner` merges. `owner` is the last part of the type's name.

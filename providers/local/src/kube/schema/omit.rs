@@ -109,7 +109,8 @@ fn empty(value: &Json, of: &TypeRef, key: &str, owner: &str) -> bool {
         }
         (Json::Bool(false), Shape::Scalar(Scalar::Boolean)) => PLAIN_BOOLS.contains(&key),
         (Json::Number(n), Shape::Scalar(Scalar::Integer { .. })) => {
-            n.as_i64() == Some(0) && PLAIN_INTEGERS.contains(&key)
+            let written = owner == "StatefulSetStatus" && key == "availableReplicas";
+            n.as_i64() == Some(0) && PLAIN_INTEGERS.contains(&key) && !written
         }
         _ => false,
     }

@@ -44,7 +44,7 @@ const PRINTERS: &[Printer] = printers! {
     "cronjobs.batch", 3, ["Schedule":"string":0, "Timezone":"string":0, "Suspend":"boolean":0, "Active":"integer":0,
         "Last Schedule":"string":0, "Containers":"string":1, "Images":"string":1, "Selector":"string":1], w::cron_job;
     "horizontalpodautoscalers.autoscaling", 0, ["Reference":"string":0, "Targets":"string":0, "MinPods":"string":0,
-        "MaxPods":"string":0, "Replicas":"integer":0], w::autoscaler;
+        "MaxPods":"string":0, "Replicas":"string":0], w::autoscaler;
     "poddisruptionbudgets.policy", 0, ["Min Available":"string":0, "Max Unavailable":"string":0,
         "Allowed Disruptions":"integer":0], |o| vec![or(o.at("spec.minAvailable"), "N/A"),
         or(o.at("spec.maxUnavailable"), "N/A"), json!(o.int("status.disruptionsAllowed").unwrap_or(0))];
@@ -56,11 +56,32 @@ const PRINTERS: &[Printer] = printers! {
         |o| vec![json!(o.text("spec.controller")), or(o.at("spec.parameters.name"), "<none>")];
     "networkpolicies.networking.k8s.io", 0, ["Pod-Selector":"string":0],
         |o| vec![none(&LabelSelector::of(o.at("spec.podSelector")).to_string())];
-    "configmaps", 0, ["Data":"string":0], |o| vec![json!((count(o, "data") + count(o, "binaryData")).to_string())];
-    "secrets", 0, ["Type":"string":0, "Data":"string":0], |o| vec![json!(o.text("type")), json!(count(o, "data").to_string())];
-    "serviceaccounts", 0, ["Secrets":"string":0], |o| vec![json!(o.list("secrets").len().to_string())];
+    "configmaps", 0, ["Data":"string":0], |o| vec![json!(count(o, "data") + count(o, "binaryData"))];
+    "secrets", 0, ["Type":"string":0, "Data":"string":0], |o| vec![json!(o.text("type")), json!(count(o, "data"))];
+    "serviceaccounts", 0, [], |_| Vec::new();
+    "limitranges", 0, ["Created At":"date":0], |o| vec![o.at("metadata.creationTimestamp").clone()];
+    "csistoragecapacities.storage.k8s.io", 0, ["Created At":"date":0],
+        |o| vec![o.at("metadata.creationTimestamp").clone()];
+    "podtemplates", 0, ["Containers":"string":0, "Images":"string":0, "Pod Labels":"string":0], w::pod_template;
+    "csinodes.storage.k8s.io", 0, ["Drivers":"integer":0], |o| vec![json!(o.list("spec.drivers").len())];
+    "volumeattachments.storage.k8s.io", 0, ["Attacher":"string":0, "PV":"string":0, "Node":"string":0,
+        "Attached":"boolean":0], |o| vec![json!(o.text("spec.attacher")),
+        json!(o.text("spec.source.persistentVolumeName")), json!(o.text("spec.nodeName")),
+        json!(o.yes("status.attached"))];
+    "validatingadmissionpolicies.admissionregistration.k8s.io", 0, ["Validations":"integer":0, "ParamKind":"string":0],
+        |o| vec![json!(o.list("spec.validations").len()), match o.text("spec.paramKind.kind") {
+            "" => json!("<unset>"),
+            kind => json!(format!("{}/{kind}", o.text("spec.paramKind.apiVersion"))) }];
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io", 0, ["PolicyName":"string":0, "ParamRef":"string":0],
+        |o| vec![json!(o.text("spec.policyName")), or(o.at("spec.paramRef.name"), "<unset>")];
+    "certificatesigningrequests.certificates.k8s.io", 4, ["SignerName":"string":0, "Requestor":"string":0,
+        "RequestedDuration":"string":0, "Condition":"string":0], |o| vec![json!(o.text("spec.signerName")),
+        json!(o.text("spec.username")), json!(o.int("spec.expirationSeconds").map_or("<none>".into(), duration)),
+        json!(match o.list("status.conditions") {
+            [] => "Pending".to_owned(),
+            list => list.iter().map(|c| c.text("type")).collect::<Vec<_>>().join(",") })];
     "namespaces", 0, ["Status":"string":0], |o| vec![json!(o.text("status.phase"))];
-    "nodes", 5, ["Status":"string":0, "Roles":"string":0, "Version":"string":0, "Internal-IP":"string":1,
+    "nodes", 6, ["Status":"string":0, "Roles":"string":0, "Version":"string":0, "Internal-IP":"string":1,
         "External-IP":"string":1, "OS-Image":"string":1, "Kernel-Version":"string":1, "Container-Runtime":"string":1], node;
     "persistentvolumeclaims", 1, ["Status":"string":0, "Volume":"string":0, "Capacity":"string":0, "Access Modes":"string":0,
         "StorageClass":"string":0, "VolumeAttributesClass":"string":0, "VolumeMode":"string":1], claim;
@@ -68,7 +89,7 @@ const PRINTERS: &[Printer] = printers! {
         "Status":"string":0, "Claim":"string":0, "StorageClass":"string":0, "VolumeAttributesClass":"string":0,
         "Reason":"string":0, "VolumeMode":"string":1], volume;
     "storageclasses.storage.k8s.io", 0, ["Provisioner":"string":0, "ReclaimPolicy":"string":0,
-        "VolumeBindingMode":"string":0, "AllowVolumeExpansion":"boolean":0],
+        "VolumeBindingMode":"string":0, "AllowVolumeExpansion":"string":0],
         |o| vec![json!(o.text("provisioner")), json!(o.text("reclaimPolicy")), json!(o.text("volumeBindingMode")),
             json!(o.yes("allowVolumeExpansion"))];
     "customresourcedefinitions.apiextensions.k8s.io", 0, ["Created At":"date":0],
@@ -81,24 +102,30 @@ const PRINTERS: &[Printer] = printers! {
     "endpoints", 0, ["Endpoints":"string":0], endpoints;
     "endpointslices.discovery.k8s.io", 0, ["AddressType":"string":0, "Ports":"string":0, "Endpoints":"string":0], slice;
     "leases.coordination.k8s.io", 0, ["Holder":"string":0], |o| vec![json!(o.text("spec.holderIdentity"))];
-    "priorityclasses.scheduling.k8s.io", 0, ["Value":"integer":0, "Global-Default":"boolean":0],
-        |o| vec![o.at("value").clone(), json!(o.yes("globalDefault"))];
+    "priorityclasses.scheduling.k8s.io", 1, ["Value":"integer":0, "Global-Default":"boolean":0,
+        "PreemptionPolicy":"string":0],
+        |o| vec![o.at("value").clone(), json!(o.yes("globalDefault")), json!(o.text("preemptionPolicy"))];
     "roles.rbac.authorization.k8s.io", 0, ["Created At":"date":0], |o| vec![o.at("metadata.creationTimestamp").clone()];
     "clusterroles.rbac.authorization.k8s.io", 0, ["Created At":"date":0],
         |o| vec![o.at("metadata.creationTimestamp").clone()];
-    "rolebindings.rbac.authorization.k8s.io", 0, ["Role":"string":0], role_ref;
-    "clusterrolebindings.rbac.authorization.k8s.io", 0, ["Role":"string":0], role_ref;
+    "rolebindings.rbac.authorization.k8s.io", 3, ["Role":"string":0, "Users":"string":1, "Groups":"string":1,
+        "ServiceAccounts":"string":1], role_ref;
+    "clusterrolebindings.rbac.authorization.k8s.io", 3, ["Role":"string":0, "Users":"string":1, "Groups":"string":1,
+        "ServiceAccounts":"string":1], role_ref;
     "validatingwebhookconfigurations.admissionregistration.k8s.io", 0, ["Webhooks":"integer":0],
         |o| vec![json!(o.list("webhooks").len())];
     "mutatingwebhookconfigurations.admissionregistration.k8s.io", 0, ["Webhooks":"integer":0],
         |o| vec![json!(o.list("webhooks").len())];
-    "csidrivers.storage.k8s.io", 0, ["AttachRequired":"boolean":0, "PodInfoOnMount":"boolean":0, "StorageCapacity":"boolean":0],
-        |o| vec![json!(o.yes("spec.attachRequired")), json!(o.yes("spec.podInfoOnMount")), json!(o.yes("spec.storageCapacity"))];
+    "csidrivers.storage.k8s.io", 0, ["AttachRequired":"boolean":0, "PodInfoOnMount":"boolean":0, "StorageCapacity":"boolean":0,
+        "TokenRequests":"string":0, "RequiresRepublish":"boolean":0, "Modes":"string":0],
+        |o| vec![json!(o.yes("spec.attachRequired")), json!(o.yes("spec.podInfoOnMount")), json!(o.yes("spec.storageCapacity")),
+            json!("<unset>"), json!(o.yes("spec.requiresRepublish")),
+            json!(o.list("spec.volumeLifecycleModes").iter().filter_map(Json::as_str).collect::<Vec<_>>().join(","))];
     "runtimeclasses.node.k8s.io", 0, ["Handler":"string":0], |o| vec![json!(o.text("handler"))];
-    "resourcequotas", 0, ["Request":"string":0, "Limit":"string":0], |o| vec![json!(pairs(o.at("status.hard"))), json!("")];
-    "controllerrevisions.apps", 0, ["Controller":"string":0, "Revision":"integer":0],
+    "resourcequotas", 0, ["Request":"string":0, "Limit":"string":0], quota;
+    "controllerrevisions.apps", 0, ["Controller":"string":0, "Revision":"string":0],
         |o| vec![json!(super::super::json::controller_of(o).map_or(String::new(), |c| format!("{}.apps/{}",
-            c.text("kind").to_lowercase(), c.text("name")))), o.at("revision").clone()];
+            c.text("kind").to_lowercase(), c.text("name")))), json!(o.at("revision").to_string())];
 };
 
 fn printer(resource: &Resource) -> Option<&'static Printer> {
@@ -150,9 +177,9 @@ pub(super) fn cells(resource: &Resource, object: &Json) -> Vec<Json> {
     out
 }
 
-/// Some kinds say when they were created instead of how old they are.
+/// Some kinds say when they were created instead of how old they are, and one says neither.
 fn dated(printer: &Printer) -> bool {
-    printer.columns.iter().any(|c| c.0 == "Created At")
+    printer.columns.iter().any(|c| matches!(c.0, "Created At" | "Pod Labels"))
 }
 
 /// How long ago, as kubectl says it.
@@ -200,13 +227,36 @@ fn or(value: &Json, absent: &str) -> Json {
     }
 }
 
-fn pairs(map: &Json) -> String {
-    let parts = map.as_object().into_iter().flatten();
-    parts.map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or_default())).collect::<Vec<_>>().join(",")
+/// What a quota allows and what is used of it: limits apart from everything else.
+fn quota(object: &Json) -> Vec<Json> {
+    let (mut requests, mut limits) = (Vec::new(), Vec::new());
+    let mut hard: Vec<(&String, &Json)> = object.map("status.hard").into_iter().flatten().collect();
+    hard.sort_by_key(|(k, _)| *k);
+    for (key, limit) in hard {
+        let used = object.at("status.used").get(key).and_then(Json::as_str).unwrap_or("0");
+        let shown = format!("{key}: {used}/{}", limit.as_str().unwrap_or_default());
+        if key.starts_with("limits") { limits.push(shown) } else { requests.push(shown) }
+    }
+    vec![json!(requests.join(", ")), json!(limits.join(", "))]
 }
 
 fn role_ref(object: &Json) -> Vec<Json> {
-    vec![json!(format!("{}/{}", object.text("roleRef.kind"), object.text("roleRef.name")))]
+    let of = |kind: &str| {
+        let found = object.list("subjects").iter().filter(|s| s.text("kind") == kind);
+        let names: Vec<String> = found
+            .map(|s| match s.text("namespace") {
+                "" => s.text("name").to_owned(),
+                ns => format!("{ns}/{}", s.text("name")),
+            })
+            .collect();
+        json!(names.join(", "))
+    };
+    vec![
+        json!(format!("{}/{}", object.text("roleRef.kind"), object.text("roleRef.name"))),
+        of("User"),
+        of("Group"),
+        of("ServiceAccount"),
+    ]
 }
 
 fn service(object: &Json) -> Vec<Json> {

@@ -67,8 +67,8 @@ pub(super) fn pod(object: &Json) -> Vec<Json> {
 pub(super) fn deployment(object: &Json) -> Vec<Json> {
     let mut out = vec![
         json!(format!("{}/{}", number(object, "status.readyReplicas"), number(object, "spec.replicas"))),
-        json!(number(object, "status.updatedReplicas").to_string()),
-        json!(number(object, "status.availableReplicas").to_string()),
+        json!(number(object, "status.updatedReplicas")),
+        json!(number(object, "status.availableReplicas")),
     ];
     out.extend(tail(object));
     out
@@ -106,6 +106,12 @@ pub(super) fn daemon_set(object: &Json) -> Vec<Json> {
     out
 }
 
+pub(super) fn pod_template(object: &Json) -> Vec<Json> {
+    let [names, images] = contents(object.at("template.spec"));
+    let labels = LabelSelector::of_map(object.at("template.metadata.labels")).to_string();
+    vec![names, images, json!(if labels.is_empty() { "<none>".to_owned() } else { labels })]
+}
+
 pub(super) fn job(object: &Json) -> Vec<Json> {
     let has =
         |kind: &str| super::super::json::condition(object, kind).is_some_and(|c| c.text("status") == "True");
@@ -139,7 +145,7 @@ pub(super) fn cron_job(object: &Json) -> Vec<Json> {
     vec![
         json!(object.text("spec.schedule")),
         json!(zone),
-        json!(object.yes("spec.suspend")),
+        json!(if object.yes("spec.suspend") { "True" } else { "False" }),
         json!(object.list("status.active").len()),
         json!(if last.is_empty() { "<none>".to_owned() } else { age(last) }),
         names,
@@ -162,7 +168,7 @@ pub(super) fn autoscaler(object: &Json) -> Vec<Json> {
         json!(format!("{}/{}", target.text("kind"), target.text("name"))),
         json!(if metrics.is_empty() { "<none>".into() } else { metrics.join(", ") }),
         json!(number(object, "spec.minReplicas").to_string()),
-        json!(number(object, "spec.maxReplicas").to_string()),
+        json!(number(object, "spec.maxReplicas")),
         json!(number(object, "status.currentReplicas")),
     ]
 }

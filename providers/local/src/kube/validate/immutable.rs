@@ -7,6 +7,46 @@ use super::super::server::Server;
 use super::super::status::{Cause, Status};
 use super::super::store::Key;
 
+/// A reference to a role as the real server prints it, which is in its own form.
+fn internal(value: &Json) -> Json {
+    if !value.has("apiGroup") || !value.has("kind") {
+        return value.clone();
+    }
+    json!({"APIGroup": value["apiGroup"], "Kind": value["kind"], "Name": value["name"]})
+}
+
+/// What differs between two specifications, in the real server's way: lines of its own form. This is how values of
+/// environment variables get into error messages.
+fn difference(old: &Json, new: &Json) -> String {
+    let text = |value: &Json| {
+        let mut out = Vec::new();
+        let formatter = serde_json::ser::PrettyFormatter::with_indent(b" ");
+        let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);
+        let _ = serde::Serialize::serialize(&capitalized(value), &mut serializer);
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    let (old, new) = (text(old), text(new));
+    let diff = similar::TextDiff::from_lines(&old, &new);
+    diff.unified_diff().context_radius(3).missing_newline_hint(false).to_string()
+}
+
+fn capitalized(value: &Json) -> Json {
+    match value {
+        Json::Object(map) => map
+            .iter()
+            .map(|(key, inner)| {
+                let mut letters = key.chars();
+                let key: String =
+                    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+                (key, capitalized(inner))
+            })
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Json::Array(items) => items.iter().map(capitalized).collect(),
+        other => other.clone(),
+    }
+}
+
 const IMMUTABLE: &str = "field is immutable";
 
 /// Storage name, path of the field, sentence.
@@ -59,10 +99,12 @@ pub(super) fn changed(resource: &Resource, live: &Json, new: &Json) -> Vec<Cause
     for (_, path, sentence) in TABLE.iter().filter(|(s, ..)| *s == storage) {
         if !same(live.at(path), new.at(path)) {
             let forbidden = sentence.starts_with("updates to") || sentence.starts_with("may not be changed");
+            // The real server misspells this one.
+            let (place, path) = (path, &path.replace("attachRequired", "attachedRequired"));
             causes.push(if forbidden {
-                Cause::forbidden(*path, sentence)
+                Cause::forbidden(path, sentence)
             } else {
-                Cause::invalid(*path, new.at(path), sentence)
+                Cause::invalid(path, &internal(new.at(place)), sentence)
             });
         }
     }
@@ -172,7 +214,10 @@ fn claim(live: &Json, new: &Json, causes: &mut Vec<Cause>) {
     if !same(&expected, &wanted) {
         causes.push(Cause::forbidden(
             "spec",
-            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
+            &format!(
+                "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n{}",
+                difference(&expected, &wanted)
+            ),
         ));
     }
 }
@@ -197,7 +242,10 @@ fn volume(live: &Json, new: &Json, causes: &mut Vec<Cause>) {
     if !same(&source(live), &source(new)) {
         causes.push(Cause::forbidden(
             "spec.persistentvolumesource",
-            "spec.persistentvolumesource is immutable after creation",
+            &format!(
+                "spec.persistentvolumesource is immutable after creation\n{}",
+                difference(&source(live), &source(new))
+            ),
         ));
     }
 }
@@ -220,6 +268,9 @@ fn pod(live: &Json, new: &Json, causes: &mut Vec<Cause>) {
             "spec",
             "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
         ));
+        if let Some(cause) = causes.last_mut() {
+            cause.detail.push_str(&format!("\n{}", difference(&strip(live), &strip(new))));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the server refuses, in its own words. Pure on objects, apart from a few look-ups.
 
+mod definitions;
 mod immutable;
 mod names;
 mod pod_security;
@@ -7,6 +8,7 @@ mod pods;
 mod workloads;
 
 pub(crate) use immutable::forbid;
+pub(crate) use names::{label_key_error, label_value_error};
 pub(crate) use pod_security::enforce;
 
 use super::json::{Json, Look, json, name};
@@ -19,6 +21,8 @@ pub(crate) fn object(resource: &Resource, object: &Json) -> Vec<Cause> {
     let mut causes = names::metadata(resource, object);
     if let Some(custom) = &resource.custom {
         causes.extend(super::custom::validate(object, &custom.schema));
+        let scale = resource.scale.as_ref();
+        causes.extend(scale.and_then(|s| super::custom::scale(object, &s.spec)));
         return causes;
     }
     causes.extend(match (resource.group.as_str(), resource.kind.as_str()) {
@@ -36,7 +40,7 @@ pub(crate) fn object(resource: &Resource, object: &Json) -> Vec<Cause> {
             vec![Cause::required("provisioner", "")]
         }
         ("admissionregistration.k8s.io", _) => webhooks(object),
-        ("apiextensions.k8s.io", _) => definition(object),
+        ("apiextensions.k8s.io", _) => definitions::definition(object),
         _ => Vec::new(),
     });
     causes
@@ -52,7 +56,12 @@ pub(crate) fn create(object: &Json) -> Vec<Cause> {
 
 /// What must not change.
 pub(crate) fn update(resource: &Resource, live: &Json, new: &Json) -> Vec<Cause> {
-    immutable::changed(resource, live, new)
+    let mut causes = names::metadata_update(live, new);
+    causes.extend(immutable::changed(resource, live, new));
+    if let Some(custom) = &resource.custom {
+        causes.extend(super::custom::transitions(live, new, &custom.schema));
+    }
+    causes
 }
 
 /// What is allowed but worth a word.
@@ -89,7 +98,10 @@ fn data(object: &Json, fields: &[&str]) -> Vec<Cause> {
         }
     }
     if total > 1_048_576 {
-        causes.push(Cause::too_long("", "may not be more than 1048576 bytes"));
+        causes.push(Cause::too_long(
+            if fields.len() > 1 { "[]" } else { "data" },
+            "may not be more than 1048576 bytes",
+        ));
     }
     causes
 }
@@ -168,17 +180,15 @@ fn claim(object: &Json) -> Vec<Cause> {
 fn ingress(object: &Json) -> Vec<Cause> {
     let mut causes = Vec::new();
     if object.list("spec.rules").is_empty() && !object.has("spec.defaultBackend") {
-        causes.push(Cause::invalid(
-            "spec",
-            &json!([]),
-            "either `defaultBackend` or `rules` must be specified",
-        ));
+        let why = "either `defaultBackend` or `rules` must be specified";
+        causes.push(Cause::invalid("spec", &Json::Null, why));
     }
     for (r, rule) in object.list("spec.rules").iter().enumerate() {
         for (p, path) in rule.list("http.paths").iter().enumerate() {
             let at = format!("spec.rules[{r}].http.paths[{p}]");
             if path.text("pathType").is_empty() {
                 causes.push(Cause::required(format!("{at}.pathType"), "pathType must be specified"));
+                continue;
             }
             if !path.has("backend.service") && !path.has("backend.resource") {
                 causes.push(Cause::required(
@@ -197,7 +207,8 @@ fn binding(object: &Json) -> Vec<Cause> {
         causes.push(Cause::required("roleRef.name", ""));
     }
     for (index, subject) in object.list("subjects").iter().enumerate() {
-        if subject.text("kind") == "ServiceAccount" && subject.text("namespace").is_empty() {
+        let cluster_wide = object.text("kind") == "ClusterRoleBinding";
+        if cluster_wide && subject.text("kind") == "ServiceAccount" && subject.text("namespace").is_empty() {
             causes.push(Cause::required(format!("subjects[{index}].namespace"), ""));
         }
     }
@@ -226,54 +237,6 @@ fn webhooks(object: &Json) -> Vec<Cause> {
                 format!("{at}.name"),
                 hook.at("name"),
                 "should be a domain with at least three segments separated by dots",
-            ));
-        }
-    }
-    causes
-}
-
-fn definition(object: &Json) -> Vec<Cause> {
-    let mut causes = Vec::new();
-    let expected = format!("{}.{}", object.text("spec.names.plural"), object.text("spec.group"));
-    if name(object) != expected {
-        causes.push(Cause::invalid(
-            "metadata.name",
-            object.at("metadata.name"),
-            "must be spec.names.plural+\".\"+spec.group",
-        ));
-    }
-    let versions = object.list("spec.versions");
-    if versions.iter().filter(|v| v.yes("storage")).count() != 1 {
-        causes.push(Cause::invalid(
-            "spec.versions",
-            object.at("spec.versions"),
-            "must have exactly one version marked as storage version",
-        ));
-    }
-    for (index, version) in versions.iter().enumerate() {
-        let schema = version.at("schema.openAPIV3Schema");
-        if schema.is_null() {
-            causes.push(Cause::required(
-                format!("spec.versions[{index}].schema.openAPIV3Schema"),
-                "schemas are required",
-            ));
-        } else if schema.text("type") != "object" && !schema.yes("x-kubernetes-preserve-unknown-fields") {
-            causes.push(Cause::invalid(
-                format!("spec.versions[{index}].schema.openAPIV3Schema.type"),
-                schema.at("type"),
-                "must be object at the root",
-            ));
-        }
-    }
-    if !["Namespaced", "Cluster"].contains(&object.text("spec.scope")) {
-        causes.push(Cause::unsupported("spec.scope", object.at("spec.scope"), &["Cluster", "Namespaced"]));
-    }
-    for stored in object.list("status.storedVersions") {
-        if !versions.iter().any(|v| v.at("name") == stored) {
-            causes.push(Cause::invalid(
-                "status.storedVersions[0]",
-                stored,
-                "missing from spec.versions; the version must remain in spec.versions until a storage migration ensures no data remains persisted in it and removes it from status.storedVersions",
             ));
         }
     }

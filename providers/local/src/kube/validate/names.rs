@@ -6,9 +6,47 @@ use super::super::status::Cause;
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
-const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+
+/// Why a text cannot be the key of a label.
+pub(crate) fn label_key_error(key: &str) -> Option<&'static str> {
+    (!is_qualified(key)).then_some(QUALIFIED)
+}
+
+/// Why a text cannot be the value of a label.
+pub(crate) fn label_value_error(text: &str) -> Option<&'static str> {
+    if text.len() > 63 {
+        return Some("must be no more than 63 bytes");
+    }
+    (!text.is_empty() && !is_name_part(text)).then_some(LABEL_VALUE)
+}
+
+/// Finalizers that need no domain.
+const FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+
+/// What must not change about an object's metadata. The real server looks twice, and so says everything twice.
+pub(super) fn metadata_update(live: &Json, new: &Json) -> Vec<Cause> {
+    if !super::super::json::deleting(live) {
+        return Vec::new();
+    }
+    let before = live.list("metadata.finalizers");
+    let fresh: Vec<String> = new
+        .list("metadata.finalizers")
+        .iter()
+        .filter(|f| !before.contains(f))
+        .map(|f| format!("{:?}", f.as_str().unwrap_or_default()))
+        .collect();
+    if fresh.is_empty() {
+        return Vec::new();
+    }
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        fresh.join(", ")
+    );
+    let cause = Cause::forbidden("metadata.finalizers", &why);
+    vec![cause.clone(), cause]
+}
 
 /// What is wrong with an object's metadata.
 pub(super) fn metadata(resource: &Resource, object: &Json) -> Vec<Cause> {
@@ -30,16 +68,24 @@ pub(super) fn metadata(resource: &Resource, object: &Json) -> Vec<Cause> {
     if size > 262_144 {
         causes.push(Cause::too_long("metadata.annotations", "may not be more than 262144 bytes"));
     }
-    for (index, owner) in object.list("metadata.ownerReferences").iter().enumerate() {
+    for owner in object.list("metadata.ownerReferences") {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner.text(field).is_empty() {
-                let path = format!("metadata.ownerReferences[{index}].{field}");
-                let why = match field {
-                    "apiVersion" => "version must not be empty".to_owned(),
-                    other => format!("{other} must not be empty"),
-                };
-                causes.push(Cause::invalid(path, &json!(""), &why));
+                let path = format!("metadata.ownerReferences.{field}");
+                let why =
+                    if field == "apiVersion" { "version must not be empty" } else { "must not be empty" };
+                causes.push(Cause::invalid(path, &json!(""), why));
             }
+        }
+    }
+    for (index, finalizer) in object.list("metadata.finalizers").iter().enumerate() {
+        let text = finalizer.as_str().unwrap_or_default();
+        let path = format!("metadata.finalizers[{index}]");
+        if !is_qualified(text) {
+            causes.push(Cause::invalid(path, finalizer, QUALIFIED));
+        } else if !text.contains('/') && !FINALIZERS.contains(&text) && resource.custom.is_none() {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(Cause::invalid(path, finalizer, why));
         }
     }
     causes
@@ -62,8 +108,7 @@ pub(super) fn labels(labels: &Json, path: &str, causes: &mut Vec<Cause>) {
 
 fn name_error(resource: &Resource, given: &str) -> Option<String> {
     let (limit, fits, text): (usize, fn(&str) -> bool, &str) = match resource.storage.as_str() {
-        "namespaces" => (63, is_label, LABEL),
-        "services" => (63, is_label_1035, LABEL_1035),
+        "namespaces" | "services" => (63, is_label, LABEL),
         storage if storage.ends_with(".rbac.authorization.k8s.io") => {
             let bad = given == "." || given == ".." || given.contains('/') || given.contains('%');
             return bad.then(|| "may not contain '/'".to_owned());
@@ -81,10 +126,6 @@ fn is_label(text: &str) -> bool {
     edge(text.chars().next())
         && edge(text.chars().last())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-}
-
-fn is_label_1035(text: &str) -> bool {
-    is_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
 fn is_subdomain(text: &str) -> bool {
@@ -114,6 +155,15 @@ pub(super) fn is_config_key(key: &str) -> bool {
         && key != "."
         && key != ".."
         && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// What is wrong with a name that must be a label of a domain.
+pub(super) fn label_name(value: &Json, path: &str) -> Option<Cause> {
+    let text = value.as_str().unwrap_or_default();
+    if text.len() > 63 {
+        return Some(Cause::invalid(path, value, "must be no more than 63 bytes"));
+    }
+    (!is_label(text)).then(|| Cause::invalid(path, value, LABEL))
 }
 
 /// What is wrong with a port given as number or name.

@@ -42,6 +42,11 @@ pub(super) fn spec(spec: &Json, path: &str) -> Vec<Cause> {
                 causes.push(Cause::duplicate(format!("{at}.name"), container.at("name")));
             }
             seen.push(name);
+            causes.extend(
+                (!name.is_empty())
+                    .then(|| names::label_name(container.at("name"), &format!("{at}.name")))
+                    .flatten(),
+            );
             self::container(container, &at, &volumes, &mut causes);
         }
     }
@@ -92,12 +97,7 @@ fn container(container: &Json, at: &str, volumes: &[&str], causes: &mut Vec<Caus
     let mounts = container.list("volumeMounts");
     for (index, mount) in mounts.iter().enumerate() {
         if !volumes.contains(&mount.text("name")) {
-            let path = format!("{at}.volumeMounts[{index}].name");
-            causes.push(Cause {
-                reason: "FieldValueNotFound",
-                detail: format!("Not found: {}", mount.at("name")),
-                field: path,
-            });
+            causes.push(Cause::not_found(format!("{at}.volumeMounts[{index}].name"), mount.at("name")));
         }
         if mounts[..index].iter().any(|m| m.text("mountPath") == mount.text("mountPath")) {
             let why = "must be unique";
@@ -107,6 +107,11 @@ fn container(container: &Json, at: &str, volumes: &[&str], causes: &mut Vec<Caus
                 why,
             ));
         }
+    }
+    const POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
+    let policy = container.at("imagePullPolicy");
+    if policy.as_str().is_some_and(|p| !POLICIES.contains(&p)) {
+        causes.push(Cause::unsupported(format!("{at}.imagePullPolicy"), policy, &POLICIES));
     }
     for (key, request) in container.map("resources.requests").into_iter().flatten() {
         let limit = container.at("resources.limits").get(key);

@@ -22,46 +22,19 @@ pub(super) fn workload(resource: &Resource, object: &Json) -> Vec<Cause> {
         // Volumes may come from the claim templates; the real server leaves this to the pods.
         inner.retain(|c| !(c.reason == "FieldValueNotFound" && c.field.contains(".volumeMounts[")));
     }
+    if !job {
+        selects(resource, object, template, &mut causes);
+    }
     super::names::labels(template.at("metadata.labels"), &format!("{at}.metadata.labels"), &mut causes);
+    causes.append(&mut inner);
     let policy = spec.at("restartPolicy");
     if job && !["OnFailure", "Never"].contains(&policy.as_str().unwrap_or_default()) {
-        causes.push(Cause {
-            reason: "FieldValueRequired",
-            detail: "Required value: valid values: \"OnFailure\", \"Never\"".into(),
-            field: format!("{at}.spec.restartPolicy"),
-        });
+        causes.push(Cause::required(
+            format!("{at}.spec.restartPolicy"),
+            "valid values: \"OnFailure\", \"Never\"",
+        ));
     } else if !job && policy != "Always" {
         causes.push(Cause::unsupported(format!("{at}.spec.restartPolicy"), policy, &["Always"]));
-    }
-    if !job {
-        let selector = object.at("spec.selector");
-        let plain = resource.kind == "ReplicationController";
-        let parsed = if plain { LabelSelector::of_map(selector) } else { LabelSelector::of(selector) };
-        if selector.is_null() {
-            causes.push(Cause::required("spec.selector", ""));
-        } else if parsed.is_empty() {
-            causes.push(Cause::invalid(
-                "spec.selector",
-                selector,
-                &format!("empty selector is invalid for {}", resource.kind.to_lowercase()),
-            ));
-        }
-        if !parsed.matches(template.at("metadata.labels")) || parsed.is_empty() {
-            let labels = template.at("metadata.labels");
-            let shown = if labels.is_null() { super::json!({}) } else { labels.clone() };
-            causes.push(Cause::invalid(
-                "spec.template.metadata.labels",
-                &shown,
-                "`selector` does not match template `labels`",
-            ));
-        }
-        if object.int("spec.replicas").is_some_and(|n| n < 0) {
-            causes.push(Cause::invalid(
-                "spec.replicas",
-                object.at("spec.replicas"),
-                "must be greater than or equal to 0",
-            ));
-        }
     }
     match resource.kind.as_str() {
         "Deployment" => deployment(object, &mut causes),
@@ -78,8 +51,30 @@ pub(super) fn workload(resource: &Resource, object: &Json) -> Vec<Cause> {
         }
         _ => {}
     }
-    causes.extend(inner);
     causes
+}
+
+/// A workload must select the pods that it makes.
+fn selects(resource: &Resource, object: &Json, template: &Json, causes: &mut Vec<Cause>) {
+    if object.int("spec.replicas").is_some_and(|n| n < 0) {
+        let why = "must be greater than or equal to 0";
+        causes.push(Cause::invalid("spec.replicas", object.at("spec.replicas"), why));
+    }
+    let selector = object.at("spec.selector");
+    let plain = resource.kind == "ReplicationController";
+    let parsed = if plain { LabelSelector::of_map(selector) } else { LabelSelector::of(selector) };
+    if selector.is_null() {
+        causes.push(Cause::required("spec.selector", ""));
+    } else if parsed.is_empty() {
+        let why = format!("empty selector is invalid for {}", resource.kind.to_lowercase());
+        causes.push(Cause::invalid("spec.selector", selector, &why));
+    }
+    if !parsed.matches(template.at("metadata.labels")) || parsed.is_empty() {
+        let labels = template.at("metadata.labels");
+        let shown = if labels.is_null() { super::json!({}) } else { labels.clone() };
+        let why = "`selector` does not match template `labels`";
+        causes.push(Cause::invalid("spec.template.metadata.labels", &shown, why));
+    }
 }
 
 fn deployment(object: &Json, causes: &mut Vec<Cause>) {
@@ -119,11 +114,7 @@ pub(super) fn autoscaler(object: &Json) -> Vec<Cause> {
     let (min, max) =
         (object.int("spec.minReplicas").unwrap_or(1), object.int("spec.maxReplicas").unwrap_or(0));
     if max < 1 {
-        causes.push(Cause::invalid(
-            "spec.maxReplicas",
-            object.at("spec.maxReplicas"),
-            "must be greater than 0",
-        ));
+        causes.push(Cause::required("spec.maxReplicas", "must be set and greater than 0"));
     }
     if max < min {
         causes.push(Cause::invalid(
@@ -137,17 +128,23 @@ pub(super) fn autoscaler(object: &Json) -> Vec<Cause> {
             causes.push(Cause::required(format!("spec.scaleTargetRef.{field}"), ""));
         }
     }
+    let target = object.at("spec.scaleTargetRef");
+    if !target.text("apiVersion").contains('/') && target.text("kind") != "ReplicationController" {
+        let given = Json::String(target.text("apiVersion").into());
+        let why = "apiVersion must specify API group";
+        causes.push(Cause::invalid("spec.scaleTargetRef.apiVersion", &given, why));
+    }
     causes
 }
 
 /// What is wrong with a disruption budget.
 pub(super) fn budget(object: &Json) -> Vec<Cause> {
     if object.has("spec.minAvailable") && object.has("spec.maxUnavailable") {
-        return vec![Cause::invalid(
-            "spec",
-            object.at("spec"),
-            "minAvailable and maxUnavailable cannot be both set",
-        )];
+        let spec = object.at("spec");
+        let shown = super::json!({"MinAvailable": spec["minAvailable"], "Selector": spec.get("selector"),
+            "MaxUnavailable": spec["maxUnavailable"],
+            "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy")});
+        return vec![Cause::invalid("spec", &shown, "minAvailable and maxUnavailable cannot be both set")];
     }
     Vec::new()
 }

@@ -24,18 +24,24 @@ impl Server {
         if config.at("metadata").get("managedFields").is_some_and(|m| !m.is_null()) {
             return Err(Status::bad_request("metadata.managedFields must be nil"));
         }
-        if let Some(generate) = config["metadata"].as_object_mut() {
-            generate.shift_remove("managedFields");
+        if let Some(metadata) = config.get_mut("metadata").and_then(Json::as_object_mut) {
+            metadata.shift_remove("managedFields");
         }
-        if config.text("apiVersion").is_empty() || config.text("kind").is_empty() {
-            return Err(Status::bad_request("Object 'Kind' is missing"));
+        if config.text("apiVersion") != resource.api_version() || config.text("kind") != resource.kind {
+            let (group, version) = match config.text("apiVersion").split_once('/') {
+                Some((group, version)) => (group, version),
+                None => ("", config.text("apiVersion")),
+            };
+            let kind = config.text("kind");
+            return Err(Status::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")));
         }
+        let document = config.clone();
         identity(resource, namespace, object_name, &mut config)?;
         let typed = misfits(&config, &resource.schema);
         if !typed.is_empty() {
             return Err(Status::internal_bare(format!(
                 "failed to create typed patch object ({}): {}",
-                shown(resource, namespace, object_name),
+                shown(resource, &document),
                 misfit_text(&typed)
             )));
         }
@@ -45,12 +51,17 @@ impl Server {
                 if !options.subresource.is_empty() {
                     return Err(Status::not_found(&resource.group, &resource.plural, object_name));
                 }
-                match self.apply_absent(resource, namespace, object_name, &config, options, warnings) {
+                if super::super::json::name(&document).is_empty() {
+                    return Err(Status::bad_request(format!(
+                        "the name of the object ({object_name} based on URL) was undeterminable: name must be provided"
+                    )));
+                }
+                match self.apply_absent(resource, namespace, &document, &config, options, warnings) {
                     Err(status) if status.reason == "AlreadyExists" && !options.dry_run => continue,
                     other => return other,
                 }
             }
-            let mut merge = |live: &Json| self.merged(resource, live, &config, options);
+            let mut merge = |live: &Json| self.merged(resource, live, &document, &config, options);
             match self.modify(resource, namespace, object_name, options, warnings, &mut merge) {
                 Err(status) if status.code == 404 => {}
                 other => return other,
@@ -63,7 +74,7 @@ impl Server {
         &self,
         resource: &Resource,
         namespace: &str,
-        object_name: &str,
+        document: &Json,
         config: &Json,
         options: &WriteOptions,
         warnings: &mut Vec<String>,
@@ -73,17 +84,17 @@ impl Server {
             return Err(Status::conflict(
                 &resource.group,
                 &resource.plural,
-                object_name,
+                super::super::json::name(config),
                 &format!(
                     "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 ),
             ));
         }
         let empty = json!({"apiVersion": resource.api_version(), "kind": resource.kind});
-        let change = self.merged(resource, &empty, config, options)?;
+        let change = self.merged(resource, &empty, document, config, options)?;
         let mut object = change.object;
         super::super::json::drop_nulls(super::super::json::place(&mut object, "metadata"));
-        fit(resource, &mut object, namespace, object_name, options, warnings)?;
+        fit(resource, &mut object, document, options, warnings)?;
         remove(&mut object, "metadata.resourceVersion");
         let entries = change.entries.unwrap_or_default();
         self.create_decoded(resource, namespace, object, Owned::Entries(entries), options, warnings)
@@ -93,6 +104,7 @@ impl Server {
         &self,
         resource: &Resource,
         live: &Json,
+        document: &Json,
         config: &Json,
         options: &WriteOptions,
     ) -> Result<Change, Status> {
@@ -116,17 +128,10 @@ impl Server {
         let ignored = ignored(resource, &options.subresource);
         match apply(&plain, config, &resource.schema, &mut entries, &writer, &ignored, options.force) {
             Ok(Some(mut object)) => {
-                fit(
-                    resource,
-                    &mut object,
-                    super::super::json::namespace(config),
-                    super::super::json::name(config),
-                    options,
-                    &mut Vec::new(),
-                )?;
-                Ok(Change { object, entries: Some(entries) })
+                fit(resource, &mut object, document, options, &mut Vec::new())?;
+                Ok(Change::owned(object, entries))
             }
-            Ok(None) => Ok(Change { object: plain, entries: Some(entries) }),
+            Ok(None) => Ok(Change::owned(plain, entries)),
             Err(conflicts) => {
                 let causes = conflicts
                     .iter()
@@ -145,18 +150,18 @@ impl Server {
 fn fit(
     resource: &Resource,
     object: &mut Json,
-    namespace: &str,
-    object_name: &str,
+    document: &Json,
     options: &WriteOptions,
     warnings: &mut Vec<String>,
 ) -> Result<(), Status> {
     let lenient = WriteOptions { strictness: super::Strictness::Ignore, ..options.clone() };
     decode(resource, object, &lenient, warnings).map_err(|status| {
         let why = status.message.split_once(": ").map_or(status.message.as_str(), |(_, why)| why);
+        let how = if why.starts_with("illegal base64") { "error decoding from json: " } else { "" };
+        let at = shown(resource, document);
+        let kind = at.split_once("; ").map_or("", |(_, kind)| kind);
         Status::internal_bare(format!(
-            "failed to convert new object ({}) to proper version ({}): {why}",
-            shown(resource, namespace, object_name),
-            resource.api_version()
+            "failed to convert new object ({at}) to proper version: unable to convert unstructured object to {kind}: {how}{why}"
         ))
     })
 }

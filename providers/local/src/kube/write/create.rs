@@ -4,7 +4,7 @@ use super::super::fields::manager::{Entry, Writer, encode, update};
 use super::super::json::{Json, Look, default, drop_nulls, json, name, now, place, remove, set};
 use super::super::kinds::Resource;
 use super::super::server::Server;
-use super::super::status::Status;
+use super::super::status::{Cause, Status};
 use super::super::store::{Expect, Key, Lost};
 use super::super::{admission, convert, defaults, validate, webhooks};
 use super::{WriteOptions, Written, decode, ignored, without_managed};
@@ -30,7 +30,7 @@ impl Server {
     ) -> Result<Written, Status> {
         identity(resource, namespace, "", &mut object)?;
         if !object.text("metadata.resourceVersion").is_empty() {
-            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
+            return Err(Status::internal_bare("resourceVersion should not be set on objects to be created"));
         }
         decode(resource, &mut object, options, warnings)?;
         if name(&object).is_empty() {
@@ -169,12 +169,27 @@ pub(crate) fn identity(
     if kind.is_empty() && resource.custom.is_some() {
         return Err(Status::bad_request("Object 'Kind' is missing"));
     }
-    if (!kind.is_empty() && kind != resource.kind)
-        || (!api_version.is_empty() && api_version != resource.api_version())
-    {
+    let own = resource.api_version();
+    if !api_version.is_empty() && api_version != own && resource.custom.is_some() {
         return Err(Status::bad_request(format!(
-            "the API version in the data ({api_version}) does not match the expected API version ({}), or kind {kind} is not {}",
-            resource.api_version(),
+            "the API version in the data ({api_version}) does not match the expected API version ({own})"
+        )));
+    }
+    if !kind.is_empty() && kind != resource.kind && resource.custom.is_some() {
+        let why = format!("must be {}", resource.kind);
+        let cause = Cause::invalid("kind", &json!(kind), &why);
+        return Err(Status::invalid(&resource.group, &kind, name(object), vec![cause]));
+    }
+    if (!kind.is_empty() && kind != resource.kind) || (!api_version.is_empty() && api_version != own) {
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        return Err(Status::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {}: converting ({version}.{kind}) to ({}.{}): unknown conversion",
+            resource.kind,
+            if resource.group.is_empty() {
+                "core"
+            } else {
+                resource.group.split('.').next().unwrap_or_default()
+            },
             resource.kind
         )));
     }

@@ -3,7 +3,7 @@
 use super::super::json::{Json, Look, deleting, json, name, namespace, place, set, stamp};
 use super::super::kinds::Resource;
 use super::super::server::Server;
-use super::super::status::{Status, deleted};
+use super::super::status::{Cause, Status, deleted};
 use super::super::store::{Expect, Key, Lost};
 use super::super::{convert, fields, webhooks};
 use super::modify::free;
@@ -25,20 +25,56 @@ pub(crate) struct Deleted {
 
 impl DeleteOptions {
     /// Reads `DeleteOptions` from a body and the query.
-    pub fn read(body: &Json, query: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn read(body: &Json, query: impl Fn(&str) -> Option<String>) -> Result<Self, Status> {
         let policy =
             body.at("propagationPolicy").as_str().map(str::to_owned).or_else(|| query("propagationPolicy"));
         let orphan = body.at("orphanDependents").as_bool();
-        Self {
+        let refused = |cause: Cause| Err(Status::bad_options("DeleteOptions", cause));
+        const POLICY: &str = "propagationPolicy";
+        match (&policy, orphan) {
+            (Some(policy), Some(_)) => {
+                let why = "orphanDependents and deletionPropagation cannot be both set";
+                return refused(Cause::invalid(POLICY, &json!(policy), why));
+            }
+            (Some(policy), _) if !["Orphan", "Background", "Foreground"].contains(&policy.as_str()) => {
+                let known = ["Foreground", "Background", "Orphan", "nil"];
+                return refused(Cause::unsupported(POLICY, &json!(policy), &known));
+            }
+            _ => {}
+        }
+        Ok(Self {
             propagation: policy
                 .or_else(|| orphan.map(|o| if o { "Orphan".into() } else { "Background".into() })),
             grace: body.int("gracePeriodSeconds").or_else(|| query("gracePeriodSeconds")?.parse().ok()),
             uid: body.at("preconditions.uid").as_str().map(str::to_owned),
             version: body.at("preconditions.resourceVersion").as_str().map(str::to_owned),
             dry_run: !body.list("dryRun").is_empty() || query("dryRun").is_some_and(|d| !d.is_empty()),
-        }
+        })
     }
 }
+
+const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
+
+/// A definition stays until its objects are gone, and says so.
+fn definition_ends(object: &mut Json) {
+    super::super::controllers::set_condition(
+        object,
+        "Terminating",
+        "True",
+        "InstanceDeletionPending",
+        "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+        &super::super::json::now(),
+    );
+    let finalizers = place(object, "metadata.finalizers");
+    match finalizers.as_array_mut() {
+        Some(list) if list.iter().any(|f| f == CLEANUP) => {}
+        Some(list) => list.push(json!(CLEANUP)),
+        None => *finalizers = json!([CLEANUP]),
+    }
+}
+
+/// The finalizer of a definition whose objects are being deleted.
+pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 impl Server {
     /// Deletes one object.
@@ -51,16 +87,6 @@ impl Server {
         warnings: &mut Vec<String>,
     ) -> Result<Deleted, Status> {
         let key = Key::new(&resource.storage, object_namespace, object_name);
-        if let Some(policy) = &options.propagation
-            && !["Orphan", "Background", "Foreground"].contains(&policy.as_str())
-        {
-            let cause = super::super::status::Cause::unsupported(
-                "propagationPolicy",
-                &json!(policy),
-                &["Foreground", "Background", "Orphan"],
-            );
-            return Err(Status::invalid("", "DeleteOptions", "", vec![cause]));
-        }
         loop {
             let Some(live) = self.store.get(&key) else {
                 return Err(Status::not_found(&resource.group, &resource.plural, object_name));
@@ -93,25 +119,23 @@ impl Server {
     }
 
     fn refuse(&self, resource: &Resource, live: &Json, options: &DeleteOptions) -> Result<(), Status> {
-        let mismatch = |what: &str, wanted: &str, found: &str| {
-            Status::conflict(
-                &resource.group,
-                &resource.plural,
-                name(live),
-                &format!(
-                    "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
-                ),
-            )
+        let mismatch = |what: &str, wanted: &str, found: &str, fate: &str| {
+            let why = format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {fate}"
+            );
+            // Here the real server speaks of the kind.
+            Status::conflict(&resource.group, &resource.kind, name(live), &why)
         };
         if let Some(uid) = &options.uid
             && uid != live.text("metadata.uid")
         {
-            return Err(mismatch("UID", uid, live.text("metadata.uid")));
+            return Err(mismatch("UID", uid, live.text("metadata.uid"), "deleted and then recreated"));
         }
         if let Some(version) = &options.version
             && version != live.text("metadata.resourceVersion")
         {
-            return Err(mismatch("ResourceVersion", version, live.text("metadata.resourceVersion")));
+            let found = live.text("metadata.resourceVersion");
+            return Err(mismatch("ResourceVersion", version, found, "modified"));
         }
         if resource.storage == "namespaces" && ["default", "kube-system", "kube-public"].contains(&name(live))
         {
@@ -156,17 +180,23 @@ impl Server {
         } else {
             set(meta, "finalizers", finalizers);
         }
-        let sooner = meta.int("deletionGracePeriodSeconds").is_none_or(|g| grace < g);
+        let sooner = meta.int("deletionGracePeriodSeconds").is_some_and(|g| grace < g);
         if first || sooner {
             let due = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(grace);
             set(meta, "deletionTimestamp", stamp(due));
-            set(meta, "deletionGracePeriodSeconds", grace);
+            // A namespace has its own finalizers instead.
+            if resource.storage != "namespaces" {
+                set(meta, "deletionGracePeriodSeconds", grace);
+            }
         }
         if first && let Some(generation) = meta.int("generation") {
             set(meta, "generation", generation + 1);
         }
         if resource.storage == "namespaces" {
             set(object, "status.phase", "Terminating");
+        }
+        if resource.storage == DEFINITIONS && first && self.options.controllers {
+            definition_ends(object);
         }
     }
 
@@ -202,7 +232,7 @@ impl Server {
             if let Some(list) = super::super::json::list_mut(&mut new, "metadata.finalizers") {
                 list.retain(|f| f != finalizer);
             }
-            Ok(super::Change { object: new, entries: Some(fields::manager::decode(live)) })
+            Ok(super::Change::owned(new, fields::manager::decode(live)))
         };
         let options = super::WriteOptions::system("kube-controller-manager", "");
         match self.modify(resource, namespace(object), name(object), &options, &mut Vec::new(), &mut drop_it)

@@ -8,8 +8,8 @@ mod modify;
 mod system;
 
 pub(crate) use create::{identity, random_suffix};
-pub(crate) use delete::DeleteOptions;
-pub(crate) use modify::Change;
+pub(crate) use delete::{CLEANUP, DeleteOptions};
+pub(crate) use modify::{Change, Origin};
 
 use super::fields::set::Fields;
 use super::json::{Json, Look, drop_nulls, place, remove};
@@ -137,8 +137,9 @@ pub(crate) fn without_managed(object: &Json) -> Json {
     out
 }
 
-/// `ns/name; gvk` as the errors of typed patches say it.
-pub(crate) fn shown(resource: &Resource, namespace: &str, name: &str) -> String {
+/// `ns/name; gvk` as the errors of typed patches say it: both as the document has them, not as the path has them.
+pub(crate) fn shown(resource: &Resource, document: &Json) -> String {
+    let (namespace, name) = (super::json::namespace(document), super::json::name(document));
     let version = match resource.group.as_str() {
         "" => format!("/{}", resource.version),
         group => format!("{group}/{}", resource.version),

@@ -14,17 +14,38 @@ use super::{WriteOptions, Written, decode, ignored, spec_differs, tidy, without_
 /// How often a write is tried again when another writer was faster and the client named no version.
 const ATTEMPTS: usize = 25;
 
+/// How a change was asked for, as far as it shows in what is said about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// As an object.
+    Object,
+    /// As a patch: what comes out of one must decode as if it had been sent.
+    Patch,
+}
+
 /// The object that a request wants.
 pub(crate) struct Change {
     pub object: Json,
     /// Who owns what, when the request was an apply.
     pub entries: Option<Vec<Entry>>,
+    pub origin: Origin,
+}
+
+impl Change {
+    /// A change that says how the object is to be.
+    pub fn whole(object: Json) -> Self {
+        Self { object, entries: None, origin: Origin::Object }
+    }
+    /// A change with its ownership.
+    pub fn owned(object: Json, entries: Vec<Entry>) -> Self {
+        Self { object, entries: Some(entries), origin: Origin::Object }
+    }
 }
 
 enum Outcome {
     Same,
     Write(Json),
-    Remove,
+    Remove(Json),
 }
 
 impl Server {
@@ -58,11 +79,16 @@ impl Server {
                 Outcome::Write(object) if options.dry_run => {
                     return Ok(Written { object, created: false });
                 }
-                Outcome::Remove if options.dry_run => return Ok(Written { object: live, created: false }),
+                Outcome::Remove(object) if options.dry_run => return Ok(Written { object, created: false }),
                 Outcome::Write(object) => {
                     self.store.put(&key, Expect::Version(&version), object).map(|o| (true, o))
                 }
-                Outcome::Remove => self.store.remove(&key, Expect::Version(&version)).map(|o| (false, o)),
+                Outcome::Remove(object) => self.store.remove(&key, Expect::Version(&version)).map(|last| {
+                    // The answer is the object that was wanted, the last there ever was.
+                    let mut object = object;
+                    copy(&last, &mut object, "metadata.resourceVersion");
+                    (false, std::sync::Arc::new(object))
+                }),
             };
             match object {
                 Ok((kept, object)) => {
@@ -86,8 +112,15 @@ impl Server {
         options: &WriteOptions,
         warnings: &mut Vec<String>,
     ) -> Result<Outcome, Status> {
-        let Change { object: mut new, entries } = change;
-        decode(resource, &mut new, options, warnings)?;
+        let Change { object: mut new, entries, origin } = change;
+        let patched = (origin == Origin::Patch).then(|| new.clone());
+        decode(resource, &mut new, options, warnings).map_err(|status| match &patched {
+            Some(patched) => {
+                let why = status.message.split_once(": ").map_or(status.message.as_str(), |(_, why)| why);
+                Status::bad_patch(patched, why)
+            }
+            None => status,
+        })?;
         preconditions(resource, live, &new, entries.is_some())?;
         let claimed = new.at("metadata").get("managedFields").cloned();
         carry_over(resource, live, &mut new, options);
@@ -147,7 +180,7 @@ impl Server {
             return Ok(Outcome::Same);
         }
         if deleting(&new) && free(resource, &new) && (deleting(live) && !free(resource, live)) {
-            return Ok(Outcome::Remove);
+            return Ok(Outcome::Remove(new));
         }
         convert::to_storage(resource, &mut new);
         if !options.trusted && new.to_string().len() > 1_572_864 {
@@ -176,8 +209,9 @@ fn preconditions(resource: &Resource, live: &Json, new: &Json, applying: bool) -
     let uid = new.text("metadata.uid");
     if !uid.is_empty() && uid != live.text("metadata.uid") {
         if applying {
+            // The real server looks twice, and so says it twice.
             let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
-            return Err(Status::invalid(group, &resource.kind, name(live), vec![cause]));
+            return Err(Status::invalid(group, &resource.kind, name(live), vec![cause.clone(), cause]));
         }
         return Err(Status::conflict(
             group,
@@ -193,6 +227,10 @@ fn preconditions(resource: &Resource, live: &Json, new: &Json, applying: bool) -
         ));
     }
     let version = new.text("metadata.resourceVersion");
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        let why = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
+        return Err(Status::internal_bare(why));
+    }
     if !version.is_empty() && version != "0" && version != live.text("metadata.resourceVersion") {
         return Err(Status::modified(group, plural, name(live)));
     }

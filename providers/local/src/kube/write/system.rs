@@ -43,7 +43,7 @@ impl Server {
         let mut make = |live: &Json| {
             let mut object = live.clone();
             change(&mut object);
-            Ok(Change { object, entries: None })
+            Ok(Change::whole(object))
         };
         match self.modify(&resource, &key.namespace, &key.name, &options, &mut Vec::new(), &mut make) {
             Ok(Written { object, .. }) => Ok(Some(object)),
