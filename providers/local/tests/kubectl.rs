@@ -81,7 +81,7 @@ fn steps(namespace: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut embedded = false;
     for (index, line) in TRANSCRIPT.lines().enumerate() {
-        let line = line.replace("NS", namespace);
+        let line = line.replace("<ns>", namespace);
         let begins = |mark: &str| line.strip_prefix(mark).map(str::to_owned);
         if let Some(command) = begins("$ ").or_else(|| begins("! ")) {
             let fine = line.starts_with('$');

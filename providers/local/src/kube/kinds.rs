@@ -176,6 +176,16 @@ const KINDS: &[Row] = &[
     ("coordination.k8s.io", "v1", "Lease", "leases", "", "", NS),
     ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "", "", NS | GENERATION),
     ("events.k8s.io", "v1", "Event", "events", "ev", "", NS),
+    ("flowcontrol.apiserver.k8s.io", "v1", "FlowSchema", "flowschemas", "", "", STATUS | GENERATION),
+    (
+        "flowcontrol.apiserver.k8s.io",
+        "v1",
+        "PriorityLevelConfiguration",
+        "prioritylevelconfigurations",
+        "",
+        "",
+        STATUS | GENERATION,
+    ),
     ("networking.k8s.io", "v1", "IngressClass", "ingressclasses", "", "", GENERATION),
     ("networking.k8s.io", "v1", "Ingress", "ingresses", "ing", "", NS | STATUS | GENERATION),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", "netpol", "", NS | GENERATION),
@@ -214,6 +224,7 @@ pub(crate) const GROUP_ORDER: &[&str] = &[
     "coordination.k8s.io",
     "node.k8s.io",
     "discovery.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
 ];
 
 /// The full name of a built-in kind's type.

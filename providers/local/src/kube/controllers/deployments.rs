@@ -77,7 +77,10 @@ impl Controller for Deployments {
         };
         let number = revision(&current).to_string();
         if annotation(&deployment, REVISION) != Some(number.as_str()) {
-            server.system_update(MANAGER, "", key, |d| put(d, "metadata.annotations", REVISION, &number))?;
+            // The real controller writes it together with the status.
+            server.system_update(MANAGER, "status", key, |d| {
+                put(d, "metadata.annotations", REVISION, &number);
+            })?;
         }
         roll(server, &deployment, &current, &old)?;
         tidy(server, &deployment, &old)?;

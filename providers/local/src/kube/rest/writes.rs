@@ -215,15 +215,7 @@ pub(crate) fn patch(
         let cut_off = status.message.contains("unexpected end");
         undecodable(if cut_off { "unexpected end of JSON input" } else { "invalid character" })
     })?;
-    let fits = match (&parsed.value, content.as_str()) {
-        (Json::Array(_), "application/json-patch+json") | (Json::Object(_), _) => true,
-        (_, _) => false,
-    };
-    if !fits {
-        return Err(undecodable(
-            "json: cannot unmarshal array into Go value of type map[string]interface {}",
-        ));
-    }
+    shape(&parsed.value, &content)?;
     duplicates(&parsed.duplicates, resource, &options, &mut warnings)?;
     let mut make = |live: &Json| {
         let mut object = live.clone();
@@ -233,6 +225,26 @@ pub(crate) fn patch(
     };
     let result = server.modify(resource, ns, object_name, &options, &mut warnings, &mut make);
     written(ask, resource, result, warnings)
+}
+
+/// A patch is a list of operations, or a piece of an object.
+fn shape(patch: &Json, content: &str) -> Result<(), Status> {
+    let (wanted, how) = match content {
+        "application/json-patch+json" => ("[]handlers.jsonPatchOp", "error decoding patch: "),
+        "application/strategic-merge-patch+json" => ("map[string]interface {}", ""),
+        _ => ("map[string]interface {}", "error decoding patch: "),
+    };
+    let found = match patch {
+        Json::Object(_) if wanted.starts_with("map") => return Ok(()),
+        Json::Array(_) if wanted.starts_with("[]") => return Ok(()),
+        Json::Object(_) => "object",
+        Json::Array(_) => "array",
+        Json::String(_) => "string",
+        Json::Number(_) => "number",
+        Json::Bool(_) => "bool",
+        Json::Null => return Ok(()),
+    };
+    Err(Status::bad_request(format!("{how}json: cannot unmarshal {found} into Go value of type {wanted}")))
 }
 
 /// Applies one of the three plain patch formats to a document.

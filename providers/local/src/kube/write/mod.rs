@@ -120,9 +120,10 @@ pub(crate) fn ignored(resource: &Resource, subresource: &str) -> Fields {
     let mut set = Fields::default();
     match subresource {
         "status" => {
-            for top in ["f:spec", "f:metadata"] {
-                set.insert(&[top.to_owned()]);
-            }
+            set.insert(&["f:spec".to_owned()]);
+            // Annotations of built-in kinds come through this door too: a Deployment's revision does.
+            let (meta, labels) = ("f:metadata".to_owned(), "f:labels".to_owned());
+            if resource.custom.is_some() { set.insert(&[meta]) } else { set.insert(&[meta, labels]) }
         }
         _ if resource.status => set.insert(&["f:status".to_owned()]),
         _ => {}
