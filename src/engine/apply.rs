@@ -13,6 +13,7 @@ use super::execute::{Execution, Interrupt, Report, execute};
 use super::facts::Facts;
 use super::graph::{Desired, GraphError};
 use super::plan::{Counts, Plan, PlanError, plan};
+use super::preview::preview;
 use super::recover::{RecoverError, recover};
 use super::refresh::{Refresh, RefreshError, refresh};
 
@@ -128,8 +129,7 @@ impl Engine {
     /// # Errors
     /// As [`RunError`].
     pub async fn plan(&self, target: &Target, state: &State) -> Result<(Plan, Facts), RunError> {
-        let facts = self.facts(state).await?;
-        let mut plan = self.plan_with(target, state, &facts)?;
+        let (mut plan, facts) = self.tried(target, state).await?;
         let trusted = state.resources.len().saturating_sub(facts.len());
         if let (Refresh::Auto { max_age }, 1..) = (self.settings.refresh, trusted) {
             plan.notes.push(format!(
@@ -147,10 +147,36 @@ impl Engine {
         Ok((plan, facts))
     }
 
-    async fn facts(&self, state: &State) -> Result<Facts, RunError> {
-        let (wanted, now) = (self.settings.refresh, jiff::Timestamp::now());
+    async fn facts(&self, state: &State, wanted: Refresh) -> Result<Facts, RunError> {
+        let now = jiff::Timestamp::now();
         let cancel = &self.interrupt.stop_now;
         refresh(state, wanted, now, &self.providers, &self.events, cancel).await.map_err(RunError::Refresh)
+    }
+
+    /// Reads the facts, plans, and asks live systems what they say of the changes; where they would refuse to change
+    /// something in place, the plan replaces it.
+    async fn tried(&self, target: &Target, state: &State) -> Result<(Plan, Facts), RunError> {
+        let mut facts = self.facts(state, self.settings.refresh).await?;
+        let mut plan = self.plan_with(target, state, &facts)?;
+        if self.settings.refresh == Refresh::Never || !plan.has_changes() {
+            return Ok((plan, facts));
+        }
+        let mut found = preview(&plan, &self.providers, &self.interrupt.stop_now).await;
+        if found.disputed.iter().any(|urn| facts.get(urn).is_none()) {
+            // Somebody has changed what was trusted as recorded.
+            facts = self.facts(state, Refresh::Always).await?;
+            plan = self.plan_with(target, state, &facts)?;
+            found = preview(&plan, &self.providers, &self.interrupt.stop_now).await;
+        }
+        if !found.refused.is_empty() {
+            return Err(RunError::Plan(found.refused));
+        }
+        if !found.replaces.is_empty() {
+            facts.replaces = found.replaces;
+            plan = self.plan_with(target, state, &facts)?;
+        }
+        plan.notes.extend(found.notes);
+        Ok((plan, facts))
     }
 
     fn plan_with(&self, target: &Target, state: &State, facts: &Facts) -> Result<Plan, RunError> {
@@ -238,8 +264,7 @@ impl Engine {
         approve: &impl AsyncFn(&Plan) -> bool,
         facts: &mut Option<Facts>,
     ) -> Result<Option<Plan>, RunError> {
-        let read = self.facts(state).await?;
-        let plan = self.plan_with(target, state, &read)?;
+        let (plan, read) = self.tried(target, state).await?;
         check_expected(&plan, expected)?;
         self.tell_steps(&plan);
         *facts = Some(read);

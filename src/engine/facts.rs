@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plinth_provider::{Drift, Live, Urn};
+use plinth_provider::{Drift, Live, Path, Urn};
 
 /// What is known of one resource's live side.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub enum Fact {
 pub struct Facts {
     /// By resource.
     pub by_urn: BTreeMap<Urn, Fact>,
+    /// Inputs that a system refuses to change in place, by resource: what a dry run of the change said.
+    pub replaces: BTreeMap<Urn, Vec<Path>>,
 }
 
 impl Facts {

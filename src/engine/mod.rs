@@ -10,6 +10,7 @@ mod execute;
 mod facts;
 mod graph;
 mod plan;
+mod preview;
 mod recover;
 mod refresh;
 mod schedule;

@@ -95,6 +95,17 @@ pub trait Provider: Send + Sync {
     /// marks. Asked after a create whose outcome is unknown.
     async fn find(&self, context: &Context, request: Request<'_>) -> Result<Option<Live>>;
 
+    /// What the system says of changes before any of them is made, in the order of the requests: admission's opinion,
+    /// what cannot change in place, what is refused. Changes nothing. The requests are all that the plan changes, so
+    /// that one which needs another of them is not blamed for its absence. By default nothing more is known.
+    ///
+    /// An error of the classes [`Class::Unavailable`], [`Class::Timeout`], [`Class::Throttled`] and [`Class::Denied`]
+    /// says that the system could not be asked; any other that it will refuse the change.
+    async fn preview_many(&self, context: &Context, requests: &[PreviewRequest<'_>]) -> Vec<Result<Preview>> {
+        let _ = context;
+        requests.iter().map(|_| Ok(Preview::default())).collect()
+    }
+
     /// Where live differs from recorded, on the paths that were recorded. Pure.
     fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {
         let sets = self.schema(recorded.urn.kind()).map(|schema| schema.set_like).unwrap_or_default();
@@ -128,6 +139,34 @@ pub struct Request<'a> {
 pub struct ReadRequest<'a> {
     /// What is recorded of it.
     pub recorded: &'a Recorded,
+}
+
+/// A planned change that the system is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct PreviewRequest<'a> {
+    /// The resource.
+    pub urn: &'a Urn,
+    /// Its inputs: checked; what is not known yet is [`Value::Unknown`].
+    pub inputs: &'a Value,
+    /// Its connection; may hold what is not known yet.
+    pub connection: Option<&'a Value>,
+    /// What is recorded of it, when it exists.
+    pub recorded: Option<&'a Recorded>,
+    /// Whether a new one comes in the place of the recorded one.
+    pub replaces: bool,
+    /// What it needs, by the desired graph.
+    pub dependencies: &'a [Urn],
+    /// Inputs that the plan takes back from whoever changed them.
+    pub take_over: &'a [Path],
+}
+
+/// What a system says of a change before it is made.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Preview {
+    /// Inputs that it refuses to change in place: the update has to be a replacement.
+    pub replaces: Vec<Path>,
+    /// What the user should know before approving.
+    pub warnings: Vec<String>,
 }
 
 /// What a create or update came to.

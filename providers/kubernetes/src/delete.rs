@@ -224,7 +224,7 @@ async fn refuse_with_instances(cluster: &Cluster, context: &Context, definition:
     let path = format!("/apis/{group}/{version}/{plural}?limit=500");
     let begun = Instant::now();
     loop {
-        let Some(list) = cluster.get(context, &path).await? else { return Ok(()) };
+        let Some(list) = cluster.get_metadata(context, &path).await? else { return Ok(()) };
         // What a controller made goes with its owner.
         let left: Vec<String> = tree::items(&list, "items")
             .filter(|object| {

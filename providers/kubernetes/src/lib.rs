@@ -30,6 +30,7 @@ mod manifest;
 mod normal;
 mod outputs;
 mod owner;
+mod preview;
 mod provider;
 mod quantity;
 mod read;

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use plinth_provider::{
-    Applied, Context, Diff, Drift, KindSchema, Live, Provider, ReadRequest, Recorded, Request, Resource,
-    Result, Urn, Value,
+    Applied, Context, Diff, Drift, KindSchema, Live, Preview, PreviewRequest, Provider, ReadRequest,
+    Recorded, Request, Resource, Result, Urn, Value,
 };
 
 use crate::cluster::{Cluster, Served};
 use crate::connect::Connector;
 use crate::kind::{Gvk, PREFIX};
-use crate::{apply, delete, diff, drift, infer, normal, outputs, read};
+use crate::{apply, delete, diff, drift, infer, normal, outputs, preview, read};
 
 /// Kubernetes objects of any kind, on any number of clusters.
 pub struct Kubernetes {
@@ -112,6 +112,10 @@ impl Provider for Kubernetes {
     async fn find(&self, context: &Context, request: Request<'_>) -> Result<Option<Live>> {
         let cluster = self.cluster(context, request.connection).await?;
         read::find(&cluster, context, request).await
+    }
+
+    async fn preview_many(&self, context: &Context, requests: &[PreviewRequest<'_>]) -> Vec<Result<Preview>> {
+        preview::many(self, context, requests).await
     }
 
     fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {

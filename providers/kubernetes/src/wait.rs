@@ -13,7 +13,8 @@ use crate::cluster::{Cluster, Redactor, escaped};
 use crate::kind::Gvk;
 use crate::owner;
 use crate::read::Target;
-use crate::ready::{State, Trouble, assess, trouble};
+use crate::ready::{self, State, Trouble, assess, trouble};
+use crate::schema;
 use crate::tree;
 
 /// Load balancers drop idle streams after four minutes; the server ends ours before.
@@ -21,6 +22,10 @@ const WATCH: u32 = 180;
 /// How often the object is read beside the watch, and when first: most are ready before.
 const POLL: Duration = Duration::from_secs(3);
 const FIRST_POLL: Duration = Duration::from_millis(1500);
+/// How often the object itself is read while a watch tells its changes.
+const REREAD: Duration = Duration::from_secs(30);
+/// How long a custom resource waits for the first report of a controller that may not run here at all.
+const REPORT: Duration = Duration::from_secs(10);
 /// How long a container may be stuck before waiting is given up, and how often it must be seen.
 const GRACE: Duration = Duration::from_secs(20);
 const SIGHTS: u32 = 3;
@@ -102,12 +107,28 @@ impl Waiter<'_> {
         {
             return Ok(object);
         }
-        let mut next_read = Instant::now() + FIRST_POLL;
+        let begun = Instant::now();
+        let reports = self.will_be_reported(&object).await;
+        let mut next_read = begun + FIRST_POLL;
+        let mut last_read = begun;
+        let mut version = version_of(&object);
         // A watch that ended is opened again with the next read, not at once: it may end at once again.
         let mut next_watch = Instant::now();
         loop {
             let reason = match assess(self.gvk, &object) {
+                State::Ready(_) if reports && is_silent(&object) && begun.elapsed() < REPORT => {
+                    "its controller has not come to it yet".to_owned()
+                }
                 State::Ready(note) => {
+                    if let Some(missing) = self.unanswered_service(&object).await {
+                        self.tell(&mut last, &missing);
+                        let pause = async {
+                            tokio::time::sleep(Duration::from_millis(500)).await;
+                            Ok(())
+                        };
+                        self.context.bounded(|| format!("{}: {missing}", self.target.id()), pause).await?;
+                        continue;
+                    }
                     if let Some(note) = note {
                         self.context.reporter.warning(&format!("{}: {note}", self.target.id()));
                     }
@@ -120,12 +141,9 @@ impl Waiter<'_> {
                 Some(detail) => format!("{reason}; {detail}"),
                 None => reason,
             };
-            if shown != last {
-                self.context.reporter.waiting(&shown);
-                last = shown;
-            }
+            self.tell(&mut last, &shown);
             if events.is_none() && Instant::now() >= next_watch {
-                events = self.watch(&object).await;
+                events = self.watch(version.as_deref()).await;
             }
             let step = async {
                 let event = async {
@@ -141,19 +159,27 @@ impl Waiter<'_> {
             };
             match self.context.bounded(|| format!("{}: {last}", self.target.id()), step).await? {
                 Some(Some(Ok(line))) => match event(&line) {
-                    Event::Object(new) => object = new,
+                    Event::Object(new) => (version, object) = (version_of(&new), new),
+                    Event::Bookmark(now) => version = Some(now),
                     Event::Gone => return self.missing(object),
-                    Event::Nothing => {}
-                    // Too old, or broken.
-                    Event::Broken => (events, next_watch) = (None, next_read),
+                    // Too old: read again, then watch from there.
+                    Event::Broken => {
+                        (events, next_read) = (None, Instant::now() + Duration::from_millis(50));
+                        (next_watch, last_read) = (next_read, begun - REREAD.min(begun.elapsed()));
+                        version = None;
+                    }
                 },
                 Some(_) => (events, next_watch) = (None, next_read),
                 None => {
-                    match self.cluster.get(self.context, &self.target.path()).await {
-                        Ok(Some(now)) => object = now,
-                        Ok(None) => return self.missing(object),
-                        Err(error) if error.is_retryable() => detail = Some(error.message),
-                        Err(error) => return Err(error),
+                    // A watch tells what changes; only now and then it is not believed.
+                    if events.is_none() || last_read.elapsed() >= REREAD {
+                        match self.cluster.get(self.context, &self.target.path()).await {
+                            Ok(Some(now)) => (version, object) = (version_of(&now), now),
+                            Ok(None) => return self.missing(object),
+                            Err(error) if error.is_retryable() => detail = Some(error.message),
+                            Err(error) => return Err(error),
+                        }
+                        last_read = Instant::now();
                     }
                     next_read = Instant::now() + POLL;
                     if matches!(assess(self.gvk, &object), State::Waiting(_)) {
@@ -180,8 +206,49 @@ impl Waiter<'_> {
         Error::new(Class::NotFound, format!("{} was deleted while it was waited for", self.target.id()))
     }
 
-    async fn watch(&self, object: &Json) -> Option<Events> {
-        let version = tree::text(object, "metadata.resourceVersion")?;
+    fn tell(&self, last: &mut String, reason: &str) {
+        if reason != last {
+            self.context.reporter.waiting(reason);
+            reason.clone_into(last);
+        }
+    }
+
+    /// Whether the definition of a custom resource says that some controller reports on it.
+    async fn will_be_reported(&self, object: &Json) -> bool {
+        if schema::built_in(self.gvk).is_some() || !is_silent(object) {
+            return false;
+        }
+        let resource = &self.target.resource;
+        let path = format!(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}.{}",
+            resource.plural, resource.group
+        );
+        let definition = self.cluster.get(self.context, &path).await.ok().flatten();
+        definition.is_some_and(|definition| ready::is_unreported(object, &definition, &resource.version))
+    }
+
+    /// A Service that is to be called for what the object covers, and that nothing answers behind.
+    async fn unanswered_service(&self, object: &Json) -> Option<String> {
+        for (namespace, name) in ready::services_behind(self.gvk, object) {
+            let path = format!(
+                "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices?labelSelector={}",
+                escaped(&format!("kubernetes.io/service-name={name}"))
+            );
+            // What may not be looked at is not waited for.
+            let Ok(Some(slices)) = self.cluster.get(self.context, &path).await else { continue };
+            let answers =
+                tree::items(&slices, "items").flat_map(|slice| tree::items(slice, "endpoints")).any(
+                    |endpoint| tree::at(endpoint, "conditions.ready").and_then(Json::as_bool).unwrap_or(true),
+                );
+            if !answers {
+                return Some(format!("the Service {namespace}/{name} has no ready endpoint yet"));
+            }
+        }
+        None
+    }
+
+    async fn watch(&self, version: Option<&str>) -> Option<Events> {
+        let version = version?;
         let path = format!(
             "{}?watch=true&fieldSelector=metadata.name%3D{}&resourceVersion={version}&timeoutSeconds={WATCH}\
              &allowWatchBookmarks=true",
@@ -213,7 +280,10 @@ impl Waiter<'_> {
 
     /// What the pods and events of a waiting object say. Fails when a container has been stuck for long enough.
     async fn look_closer(&self, object: &Json, stuck: &mut Stuck) -> Result<Option<String>> {
-        let found = self.troubles(object).await;
+        let found = match self.gvk.is("", "Pod") {
+            true => trouble(object).map(|trouble| (self.target.name.clone(), trouble)).into_iter().collect(),
+            false => self.troubles(object).await,
+        };
         let Some(worst) = found.iter().find(|(_, trouble)| trouble.stuck).or(found.first()) else {
             *stuck = Stuck::default();
             return Ok(self.warning_event(object).await);
@@ -344,8 +414,18 @@ impl Waiter<'_> {
 enum Event {
     Object(Json),
     Gone,
-    Nothing,
+    /// Nothing has happened up to this version.
+    Bookmark(String),
     Broken,
+}
+
+fn version_of(object: &Json) -> Option<String> {
+    tree::text(object, "metadata.resourceVersion").map(str::to_owned)
+}
+
+/// Whether nothing has reported on the object.
+fn is_silent(object: &Json) -> bool {
+    tree::at(object, "status.conditions").is_none()
 }
 
 fn event(line: &str) -> Event {
@@ -353,7 +433,7 @@ fn event(line: &str) -> Event {
     match tree::text(&json, "type") {
         Some("ADDED" | "MODIFIED") => Event::Object(json["object"].take()),
         Some("DELETED") => Event::Gone,
-        Some("BOOKMARK") => Event::Nothing,
+        Some("BOOKMARK") => version_of(&json["object"]).map_or(Event::Broken, Event::Bookmark),
         _ => Event::Broken,
     }
 }

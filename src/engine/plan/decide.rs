@@ -320,6 +320,7 @@ impl<'a> Planner<'a> {
             decision.add_drift(drift, inputs, &schema, &resource.options.ignore_changes);
         }
         decision.replace_on(&resource.options.replace_on_changes);
+        decision.refused_in_place(self.facts.replaces.get(&resource.urn));
         if decision.op == Op::Same && recorded.unsettled {
             decision = Decision::new(Op::Update)
                 .because("its last operation did not finish; it is brought to its inputs again");
@@ -400,6 +401,14 @@ impl Decision {
             self.op = Op::Update;
         }
         if !self.forced_by.is_empty() {
+            self.op = Op::Replace;
+        }
+    }
+
+    /// What the live system would not change in place is replaced.
+    fn refused_in_place(&mut self, paths: Option<&Vec<Path>>) {
+        if let (Op::Update, Some(paths)) = (self.op, paths) {
+            self.forced_by.clone_from(paths);
             self.op = Op::Replace;
         }
     }

@@ -145,7 +145,7 @@ async fn what_is_gone_is_created_and_what_is_retained_is_listed_and_left() {
     let resources = vec![kept, thing(FIXED, "lost", &[], &[])];
     bench.apply(resources.clone()).await;
     bench.world.things.lock().unwrap().remove("lost");
-    let facts = Facts { by_urn: BTreeMap::from([(urn(FIXED, "lost"), Fact::Gone)]) };
+    let facts = Facts { by_urn: BTreeMap::from([(urn(FIXED, "lost"), Fact::Gone)]), ..Facts::default() };
     let plan = bench.plan(resources, &facts).await;
     let changes: Vec<_> = plan.changes().map(|step| (step.urn.name(), step.op)).collect();
     assert_eq!(changes, [("lost", Op::Create)]);

@@ -24,6 +24,11 @@ pub(super) fn is_ours(manager: &str) -> bool {
     manager == MANAGER || manager == KEEPER
 }
 
+/// Whether a manager's fields become ours before the object is written.
+pub(super) fn is_absorbed(live: &Json, manager: &str) -> bool {
+    own_entry(live).is_none() && CLIENT_SIDE.contains(&manager)
+}
+
 /// Whether the dispute is only about the replicas that an autoscaler decides.
 pub(super) fn is_scaled(live: &Json, conflicts: &[Conflict]) -> bool {
     let steps = [Step::Field("spec".into()), Step::Field("replicas".into())];

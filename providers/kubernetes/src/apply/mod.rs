@@ -14,7 +14,7 @@ use http::Method;
 use plinth_provider::{Applied, Class, Context, Error, Path, Recorded, Request, Result, Urn, Value};
 use serde_json::{Value as Json, json};
 
-use crate::cluster::{Cluster, Redactor, Status};
+use crate::cluster::{Cluster, Conflict, Redactor, Status};
 use crate::delete;
 use crate::diff;
 use crate::drift;
@@ -74,8 +74,24 @@ struct Manner {
     without_replicas: bool,
 }
 
+/// What became of a dry run.
+pub(crate) enum DryRun {
+    /// The object as it would be.
+    Accepted(Json),
+    /// It would not be written.
+    Refused(Refusal),
+}
+
+/// Why something would not be written.
+pub(crate) enum Refusal {
+    /// Something is there already, or is not what was read.
+    Exists,
+    /// As the server says.
+    Status(Status),
+}
+
 /// One object being written.
-struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     cluster: &'a Cluster,
     context: &'a Context,
     urn: &'a Urn,
@@ -83,6 +99,8 @@ struct Writer<'a> {
     inputs: &'a Value,
     redactor: Redactor,
     force: bool,
+    /// Nothing is stored.
+    dry: bool,
 }
 
 /// What was written, where, and as it came back.
@@ -92,7 +110,7 @@ struct Written {
 }
 
 impl<'a> Writer<'a> {
-    fn new(cluster: &'a Cluster, context: &'a Context, request: Request<'a>) -> Result<Self> {
+    pub(crate) fn new(cluster: &'a Cluster, context: &'a Context, request: Request<'a>) -> Result<Self> {
         let annotations = request.inputs.at(&Path::parse("metadata.annotations"));
         let force = annotations.and_then(|map| map.get(owner::FORCE)).and_then(Value::as_str) == Some("true");
         Ok(Self {
@@ -103,7 +121,60 @@ impl<'a> Writer<'a> {
             inputs: request.inputs,
             redactor: Redactor::of(request.inputs),
             force,
+            dry: false,
         })
+    }
+
+    pub(crate) fn gvk(&self) -> &Gvk {
+        &self.gvk
+    }
+
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Says what a create would come to. Stores nothing.
+    pub(crate) async fn try_create(&mut self, target: &Target) -> Result<DryRun> {
+        self.dry = true;
+        Ok(match self.apply(target, Precondition::Absent, Manner::default()).await? {
+            Ok(object) => DryRun::Accepted(object),
+            Err(status) if status.is_version_conflict() || !status.conflicts().is_empty() => {
+                DryRun::Refused(Refusal::Exists)
+            }
+            Err(status) => DryRun::Refused(Refusal::Status(status)),
+        })
+    }
+
+    /// Says what bringing a live object to the inputs would come to. Stores nothing.
+    pub(crate) async fn try_update(&mut self, target: &Target, live: &Json) -> Result<DryRun> {
+        self.dry = true;
+        let mut manner = Manner { force: self.force, without_replicas: false };
+        loop {
+            let status = match self.apply(target, Precondition::Uid(uid(live)), manner).await? {
+                Ok(object) => return Ok(DryRun::Accepted(object)),
+                Err(status) => status,
+            };
+            let conflicts = status.conflicts();
+            if conflicts.is_empty() {
+                let moved = status.is_version_conflict() || is_uid_mismatch(&status);
+                return Ok(DryRun::Refused(if moved { Refusal::Exists } else { Refusal::Status(status) }));
+            }
+            if !manner.without_replicas && handover::is_scaled(live, &conflicts) {
+                manner.without_replicas = true;
+            } else if !manner.force && conflicts.iter().all(|conflict| self.may_overrule(live, conflict)) {
+                manner.force = true;
+            } else {
+                return Ok(DryRun::Refused(Refusal::Status(status)));
+            }
+        }
+    }
+
+    /// Whether a field in dispute is ours to write: held by one of our own names or by what the object was written
+    /// with before it was adopted, or taken back by the approved plan.
+    fn may_overrule(&self, live: &Json, conflict: &Conflict) -> bool {
+        handover::is_ours(&conflict.manager)
+            || handover::is_absorbed(live, &conflict.manager)
+            || take_over::is_planned(&conflict.field, self.inputs, &self.context.take_over)
     }
 
     /// Waits until what was written is ready, and takes what is recorded from it.
@@ -219,11 +290,7 @@ impl<'a> Writer<'a> {
                     manner.without_replicas = true;
                     continue;
                 }
-                let planned = &self.context.take_over;
-                if conflicts.iter().all(|conflict| {
-                    handover::is_ours(&conflict.manager)
-                        || take_over::is_planned(&conflict.field, self.inputs, planned)
-                }) {
+                if conflicts.iter().all(|conflict| self.may_overrule(&live, conflict)) {
                     if conflicts.iter().any(|conflict| handover::is_ours(&conflict.manager)) {
                         live = handover::absorb(self, &target, live, &[MANAGER]).await?;
                     }
@@ -252,7 +319,7 @@ impl<'a> Writer<'a> {
         Err(Error::new(Class::Conflict, format!("{} changes as fast as it is written", target.id())))
     }
 
-    async fn target(&self) -> Result<Option<Target>> {
+    pub(crate) async fn target(&self) -> Result<Option<Target>> {
         Target::of(self.cluster, self.context, &self.gvk, self.inputs).await
     }
 
@@ -278,14 +345,16 @@ impl<'a> Writer<'a> {
         if let Some(namespace) = &target.namespace {
             body["metadata"]["namespace"] = namespace.as_str().into();
         }
-        let path = format!("{}?fieldManager={MANAGER}&fieldValidation=Strict&force={force}", target.path());
+        let dry = if self.dry { "&dryRun=All" } else { "" };
+        let path =
+            format!("{}?fieldManager={MANAGER}&fieldValidation=Strict&force={force}{dry}", target.path());
         let content = Some((APPLY, &body));
         let reply = match precondition {
-            Precondition::Absent => self.cluster.send(self.context, Method::PATCH, &path, content).await?,
-            // Bringing an object to its inputs may be repeated whatever became of the first try.
-            Precondition::Uid(_) => {
-                self.cluster.send_again(self.context, Method::PATCH, &path, content).await?
+            Precondition::Absent if !self.dry => {
+                self.cluster.send(self.context, Method::PATCH, &path, content).await?
             }
+            // Bringing an object to its inputs may be repeated whatever became of the first try.
+            _ => self.cluster.send_again(self.context, Method::PATCH, &path, content).await?,
         };
         for warning in &reply.warnings {
             self.context.reporter.warning(&self.redactor.clean(warning));
@@ -300,7 +369,7 @@ impl<'a> Writer<'a> {
         Ok(self.cluster.send_again(self.context, Method::PATCH, &path, content).await?.success())
     }
 
-    fn already_exists(&self, target: &Target, live: &Json, owner: &Owner) -> Error {
+    pub(crate) fn already_exists(&self, target: &Target, live: &Json, owner: &Owner) -> Error {
         let what = format!("{} {}", self.gvk.kind, target.id());
         if let Owner::Other { stack, urn } = owner
             && stack == self.urn.stack()

@@ -6,13 +6,15 @@ use plinth_provider::{Error, Result};
 use tokio::time::Instant;
 
 use super::Writer;
-use crate::cluster::Status;
+use crate::cluster::{Status, escaped};
 use crate::schema;
 
 /// A kind may be served only some time after its definition was established, longer with several API servers.
 const KIND: Duration = Duration::from_secs(60);
 /// A namespace that was just made, or a schema that was just changed, reaches every API server within this.
 const SETTLE: Duration = Duration::from_secs(10);
+/// What nothing promises is hardly waited for: an operator may just have made it.
+const HARDLY: Duration = Duration::from_secs(3);
 
 /// How long this write has been refused.
 #[derive(Debug)]
@@ -42,9 +44,13 @@ impl Patience {
             return Err(Error::invalid(format!("this cluster does not serve {}", writer.gvk))
                 .help("its Kubernetes version is too old for the kind, or has it switched off"));
         }
-        let settles = status.is_namespace_missing()
-            || (custom && status.is_mistyped() && status.message.contains("not declared in schema"));
-        if settles && self.since.elapsed() < SETTLE {
+        let settles = if status.is_namespace_missing() {
+            self.since.elapsed() < self.namespace_patience(writer).await?
+        } else {
+            let unknown_field = status.is_mistyped() && status.message.contains("not declared in schema");
+            custom && unknown_field && self.since.elapsed() < SETTLE
+        };
+        if settles {
             return self.pause(writer, &reason).await;
         }
         Err(status.into_error(true))
@@ -53,11 +59,25 @@ impl Patience {
     /// Waits until the kind may be served.
     pub(super) async fn kind_missing(&mut self, writer: &Writer<'_>) -> Result<()> {
         writer.cluster.served.forget(&writer.gvk.group);
-        if self.since.elapsed() < KIND {
+        let patience = match writer.cluster.is_defined(writer.context, &writer.gvk).await? {
+            Some(true) | None => KIND,
+            Some(false) => HARDLY,
+        };
+        if self.since.elapsed() < patience {
             return self.pause(writer, &format!("{} is not served yet", writer.gvk)).await;
         }
         Err(Error::invalid(format!("the cluster serves no kind {}", writer.gvk))
             .help("declare its CustomResourceDefinition in the stack, or install what brings it"))
+    }
+
+    /// Admission looks namespaces up in a cache of its own, so one that was just made may still be missed.
+    async fn namespace_patience(&self, writer: &Writer<'_>) -> Result<Duration> {
+        let Some(namespace) = writer.inputs.text_at("metadata.namespace") else { return Ok(HARDLY) };
+        let path = format!("/api/v1/namespaces/{}", escaped(namespace));
+        Ok(match writer.cluster.get(writer.context, &path).await {
+            Ok(None) => HARDLY,
+            _ => SETTLE,
+        })
     }
 
     /// Waits a moment.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use http::Method;
-use plinth_provider::{Context, Result};
+use plinth_provider::{Class, Context, Result};
 use serde_json::Value as Json;
 
 use super::request::Cluster;
@@ -114,6 +114,32 @@ impl Cluster {
             }
         }
         Ok(None)
+    }
+
+    /// Whether some definition on the server brings the kind; `None` when that may not be asked.
+    pub(crate) async fn is_defined(&self, context: &Context, gvk: &Gvk) -> Result<Option<bool>> {
+        const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+        let all = match self.get_metadata(context, DEFINITIONS).await {
+            Ok(Some(all)) => all,
+            Ok(None) => return Ok(None),
+            Err(error) if error.class == Class::Denied => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let of_group = tree::items(&all, "items")
+            .filter_map(|item| tree::text(item, "metadata.name"))
+            .filter(|name| name.split_once('.').is_some_and(|(_, group)| group == gvk.group));
+        for name in of_group {
+            let path = format!("{DEFINITIONS}/{}", escaped(name));
+            let Some(definition) = self.get(context, &path).await? else { continue };
+            if tree::text(&definition, "spec.names.kind") == Some(&gvk.kind) {
+                let served = tree::items(&definition, "spec.versions").any(|version| {
+                    tree::text(version, "name") == Some(&gvk.version)
+                        && version.get("served") == Some(&Json::Bool(true))
+                });
+                return Ok(Some(served));
+            }
+        }
+        Ok(Some(false))
     }
 
     async fn discover(&self, context: &Context, gvk: &Gvk) -> Result<()> {

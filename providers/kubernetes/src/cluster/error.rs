@@ -105,6 +105,22 @@ impl Status {
         self.code >= 500 && self.says("failed calling webhook")
     }
 
+    /// A webhook with side effects is not asked in a dry run.
+    pub(crate) fn is_dry_run_unsupported(&self) -> bool {
+        self.code == 400 && self.says("does not support dry run")
+    }
+
+    /// A quota is used up.
+    pub(crate) fn says_quota(&self) -> bool {
+        self.code == 403 && self.says("exceeded quota")
+    }
+
+    /// Admission refused it, or missed something that it names: a class, an account, a role.
+    pub(crate) fn is_admission(&self) -> bool {
+        matches!(self.code, 400 | 403 | 404)
+            || self.code == 422 && (self.says("denied the request") || self.says("ValidatingAdmissionPolicy"))
+    }
+
     /// The object does not fit its schema. The API server answers this with 500.
     pub(crate) fn is_mistyped(&self) -> bool {
         self.code == 500

@@ -25,6 +25,33 @@ pub(crate) struct Cluster {
     pub served: Arc<Served>,
 }
 
+const PLAIN: &str = "application/json, */*";
+/// A server that knows no such form answers with whole objects.
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json";
+
+/// A request, before it is sent.
+struct Asked<'a> {
+    method: Method,
+    path: &'a str,
+    content: Option<(&'a str, &'a Json)>,
+    accept: &'static str,
+}
+
+impl<'a> Asked<'a> {
+    fn new(method: Method, path: &'a str) -> Self {
+        Self { method, path, content: None, accept: PLAIN }
+    }
+
+    fn writes(&self) -> bool {
+        self.method != Method::GET
+    }
+
+    /// For messages.
+    fn text(&self) -> String {
+        format!("{} {}", self.method, self.path.split('?').next().unwrap_or(self.path))
+    }
+}
+
 /// What became of a request.
 enum Sent {
     Replied(Reply),
@@ -78,6 +105,17 @@ impl Cluster {
         Ok(())
     }
 
+    /// Reads what is at a path without specs and states: names, marks and owners are enough for some questions, and
+    /// cost a fraction. `None` when nothing is there.
+    pub(crate) async fn get_metadata(&self, context: &Context, path: &str) -> Result<Option<Json>> {
+        let asked = Asked { accept: METADATA, ..Asked::new(Method::GET, path) };
+        match self.deliver(context, asked).await?.success() {
+            Ok(body) => Ok(Some(body)),
+            Err(status) if status.code == 404 => Ok(None),
+            Err(status) => Err(status.into_error(false)),
+        }
+    }
+
     /// Sends a request and reads the whole reply.
     ///
     /// # Errors
@@ -90,13 +128,15 @@ impl Cluster {
         path: &str,
         content: Option<(&str, &Json)>,
     ) -> Result<Reply> {
-        let asked = format!("{method} {}", path.split('?').next().unwrap_or(path));
-        let writes = method != Method::GET;
-        let mut sent = self.once(context, &method, path, content, &asked, writes).await?;
+        self.deliver(context, Asked { content, ..Asked::new(method, path) }).await
+    }
+
+    async fn deliver(&self, context: &Context, asked: Asked<'_>) -> Result<Reply> {
+        let mut sent = self.once(context, &asked).await?;
         // A token that expired between plan and apply or in the middle of a run; a server that has moved.
         if matches!(&sent, Sent::Unreached(_) | Sent::Replied(Reply { status: 401, .. })) {
             context.bounded(|| "the cluster's credentials had not come".to_owned(), self.renew()).await?;
-            sent = self.once(context, &method, path, content, &asked, writes).await?;
+            sent = self.once(context, &asked).await?;
         }
         match sent {
             Sent::Replied(reply) => Ok(reply),
@@ -104,18 +144,10 @@ impl Cluster {
         }
     }
 
-    async fn once(
-        &self,
-        context: &Context,
-        method: &Method,
-        path: &str,
-        content: Option<(&str, &Json)>,
-        asked: &str,
-        writes: bool,
-    ) -> Result<Sent> {
-        let mut request =
-            Request::builder().method(method).uri(path).header("accept", "application/json, */*");
-        let body = match content {
+    async fn once(&self, context: &Context, ask: &Asked<'_>) -> Result<Sent> {
+        let (asked, writes) = (ask.text(), ask.writes());
+        let mut request = Request::builder().method(&ask.method).uri(ask.path).header("accept", ask.accept);
+        let body = match ask.content {
             Some((kind, body)) => {
                 request = request.header("content-type", kind);
                 Body::from(body.to_string().into_bytes())
@@ -126,7 +158,7 @@ impl Cluster {
             request.body(body).map_err(|error| Error::invalid(format!("cannot ask {asked}: {error}")))?;
         let client = self.client();
         let work = async {
-            let lost = |error: &kube::Error| transport(error, asked, writes);
+            let lost = |error: &kube::Error| transport(error, &asked, writes);
             let response = match client.send(request).await {
                 Ok(response) => response,
                 Err(error) if is_connecting(&error) => return Ok(Sent::Unreached(lost(&error))),

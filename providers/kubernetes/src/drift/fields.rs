@@ -8,6 +8,10 @@ use crate::owner::MANAGER;
 use crate::schema;
 use crate::tree;
 
+/// Kubernetes' own controllers.
+const CONTROLLERS: [&str; 4] =
+    ["kube-controller-manager", "kube-scheduler", "cloud-controller-manager", "kubelet"];
+
 /// One step into an object, as `fieldsV1` spells them.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
@@ -83,13 +87,23 @@ impl<'a> Owners<'a> {
             .copied()
     }
 
-    /// Who but us wrote anything last, status aside.
-    pub(crate) fn last_of_all(&self) -> Option<Owner<'a>> {
+    /// Who may have removed something of ours: the last to write since we did. Kubernetes' own controllers write
+    /// their annotations at any time and remove nothing.
+    pub(crate) fn suspect(&self) -> Option<Owner<'a>> {
+        let since = self.0.iter().filter(|owner| owner.ours).filter_map(|owner| owner.time).max();
         self.0
             .iter()
-            .filter(|owner| !owner.ours && owner.subresource != Some("status"))
+            .filter(|owner| {
+                !owner.ours && owner.subresource.is_none() && !CONTROLLERS.contains(&owner.manager)
+            })
+            .filter(|owner| owner.time >= since)
             .max_by_key(|owner| owner.time)
             .copied()
+    }
+
+    /// Who wrote first what is there now.
+    pub(crate) fn first(&self) -> Option<Owner<'a>> {
+        self.0.iter().filter(|owner| owner.subresource.is_none()).min_by_key(|owner| owner.time).copied()
     }
 }
 

@@ -27,7 +27,23 @@ pub(crate) fn drift(gvk: &Gvk, recorded: &Recorded, live: &Live) -> Vec<Drift> {
         .filter(|difference| !was_rewritten(rewritten, difference))
         .filter(|difference| !is_scaled(&owners, difference))
         .map(|difference| attribute(&owners, difference));
-    deleting.then(being_deleted).into_iter().chain(found).collect()
+    deleting.then(being_deleted).into_iter().chain(recreated(&owners, recorded, live)).chain(found).collect()
+}
+
+/// Somebody deleted it and made it again with our marks: what depends on its uid points nowhere.
+fn recreated(owners: &Owners<'_>, recorded: &Recorded, live: &Live) -> Option<Drift> {
+    let (before, now) = (recorded.outputs.text_at("metadata.uid")?, live.outputs.text_at("metadata.uid")?);
+    if before == now {
+        return None;
+    }
+    let by = owners.first();
+    Some(Drift {
+        path: Path::parse("metadata.uid"),
+        recorded: Some(before.into()),
+        live: Some(now.into()),
+        by: by.map(|owner| owner.manager.to_owned()),
+        at: by.and_then(|owner| owner.time),
+    })
 }
 
 /// Nothing of it differs yet, but it will be gone.
@@ -97,8 +113,8 @@ fn is_scaled(owners: &Owners<'_>, difference: &Difference) -> bool {
 fn attribute(owners: &Owners<'_>, difference: Difference) -> Drift {
     let (by, at) = match owners.last_writer(&difference.steps) {
         Some(owner) => (Some(owner.manager.to_owned()), owner.time),
-        // Nobody owns what is gone; the last one to write the object is the likely one.
-        None => match owners.last_of_all() {
+        // Nobody owns what is gone. Only one who has written since we did can have removed it.
+        None => match owners.suspect() {
             Some(owner) => (Some(format!("{} (the last to write)", owner.manager)), owner.time),
             None => (None, None),
         },

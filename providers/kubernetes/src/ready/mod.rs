@@ -15,6 +15,7 @@ use crate::owner;
 use crate::schema;
 use crate::tree;
 
+pub(crate) use custom::is_unreported;
 pub(crate) use pods::{Trouble, trouble};
 
 /// How far an object is.
@@ -59,6 +60,8 @@ pub(crate) fn assess(gvk: &Gvk, object: &Json) -> State {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
         ("apiregistration.k8s.io", "APIService") => api_service(object),
         ("admissionregistration.k8s.io", _) => webhooks(object),
+        ("policy", "PodDisruptionBudget") => disruption_budget(object),
+        ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(object),
         _ if schema::built_in(gvk).is_some() => State::ready(),
         _ => custom::assess(gvk, object),
     }
@@ -144,6 +147,42 @@ fn definition(object: &Json) -> State {
         return State::waiting("no CA has been injected for its conversion webhook yet");
     }
     State::ready()
+}
+
+/// Without pods it allows no disruption, and that is as it should be; only an old judgement is worth waiting for.
+fn disruption_budget(object: &Json) -> State {
+    match tree::at(object, "status.observedGeneration") {
+        Some(_) if !is_observed(object) => State::waiting("its controller has not seen the change yet"),
+        _ => State::ready(),
+    }
+}
+
+/// Metrics may take minutes to come; that it cannot scale for another reason is worth a word.
+fn autoscaler(object: &Json) -> State {
+    if tree::at(object, "status.observedGeneration").is_some() && !is_observed(object) {
+        return State::waiting("its controller has not seen the change yet");
+    }
+    match tree::condition(object, "AbleToScale") {
+        Some(condition) if tree::text(condition, "status") == Some("False") => {
+            State::noted(format!("it does not scale yet: {}", tree::explain(condition)))
+        }
+        _ => State::ready(),
+    }
+}
+
+/// The Services that must answer before anything that the object covers can be written.
+pub(crate) fn services_behind(gvk: &Gvk, object: &Json) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    let mut add = |service: Option<&Json>| {
+        let text = |key: &str| service.and_then(|service| tree::text(service, key)).map(str::to_owned);
+        found.extend(text("namespace").zip(text("name")));
+    };
+    if gvk.group == "admissionregistration.k8s.io" {
+        tree::items(object, "webhooks").for_each(|webhook| add(tree::at(webhook, "clientConfig.service")));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 fn api_service(object: &Json) -> State {

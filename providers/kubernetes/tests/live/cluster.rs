@@ -33,13 +33,19 @@ impl Reporter for Told {
     }
 }
 
+/// The environment variable that names the kubeconfig of a cluster to judge by; it must not be one that matters.
+const REAL: &str = "PLINTH_TEST_KUBECONFIG";
+
 /// A server and a provider; the stack is `s`.
 pub struct Cluster {
     pub provider: Kubernetes,
     pub client: kube::Client,
     pub told: Arc<Told>,
-    _serving: Serving,
-    _dir: tempfile::TempDir,
+    /// What tells this run's objects from others; a namespace of this name is there.
+    run: String,
+    /// Whether nodes run pods, and load balancers get addresses.
+    runs_pods: bool,
+    embedded: Option<(Serving, tempfile::TempDir)>,
 }
 
 impl Cluster {
@@ -61,13 +67,93 @@ impl Cluster {
         let connector = KubeconfigConnector::new(vec![file], None);
         let client = plinth_kubernetes::Connector::client(&connector, None).await.unwrap();
         let provider = Kubernetes::new(Arc::new(connector));
-        let cluster = Self { provider, client, told: Arc::default(), _serving: serving, _dir: dir };
+        let cluster = Self {
+            provider,
+            client,
+            told: Arc::default(),
+            run: "run".to_owned(),
+            runs_pods: true,
+            embedded: Some((serving, dir)),
+        };
         // The server's own class waits for the first consumer; claims without a pod need one that does not.
         let class = json!({"metadata": {"name": "immediate"}, "provisioner": "example.com/disks", "allowVolumeExpansion": true});
         if !faulty {
             cluster.raw("POST", "/apis/storage.k8s.io/v1/storageclasses", "application/json", &class).await;
+            cluster.make_namespace().await;
         }
         cluster
+    }
+
+    /// The cluster that the environment names, in a namespace of its own; `None`, and a word about it, without one.
+    pub async fn real() -> Option<Self> {
+        let Some(file) = std::env::var_os(REAL).filter(|file| !file.is_empty()) else {
+            println!("skipped: {REAL} names no kubeconfig of a cluster to try this on");
+            return None;
+        };
+        let connector = KubeconfigConnector::new(vec![file.into()], None);
+        let client = plinth_kubernetes::Connector::client(&connector, None).await.unwrap();
+        let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+        let mut cluster = Self {
+            provider: Kubernetes::new(Arc::new(connector)),
+            client,
+            told: Arc::default(),
+            run: format!("plinth-{:x}", since & 0xff_ffff_ffff),
+            runs_pods: false,
+            embedded: None,
+        };
+        let nodes = cluster.get("/api/v1/nodes").await;
+        cluster.runs_pods = nodes["items"].as_array().is_some_and(|nodes| {
+            nodes.iter().any(|node| {
+                let conditions = node["status"]["conditions"].as_array().cloned().unwrap_or_default();
+                conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True")
+            })
+        });
+        cluster.make_namespace().await;
+        Some(cluster)
+    }
+
+    async fn make_namespace(&self) {
+        let namespace = json!({"metadata": {"name": self.run}});
+        self.raw("POST", "/api/v1/namespaces", "application/json", &namespace).await;
+        // Pods are admitted once the namespace has its account.
+        let accounts = format!("/api/v1/namespaces/{}/serviceaccounts", self.run);
+        for _ in 0..100 {
+            if self.get(&accounts).await["items"].as_array().is_some_and(|found| !found.is_empty()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What tells this run's objects from others.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Whether this is a cluster of its own, not the embedded server.
+    pub fn is_real(&self) -> bool {
+        self.embedded.is_none()
+    }
+
+    /// `RUN` is what tells this run's objects from others.
+    pub fn named(&self, inputs: Json) -> Json {
+        serde_json::from_str(&inputs.to_string().replace("RUN", &self.run)).unwrap()
+    }
+
+    /// Inputs of this run: in its namespace, and not waited for where nothing would ever make them ready.
+    pub fn own(&self, urn: &Urn, inputs: Json) -> Value {
+        let mut inputs = self.named(inputs);
+        let checked = self.check(urn, &inputs);
+        if checked.text_at("metadata.namespace").is_some() {
+            inputs["metadata"]["namespace"] = self.run.as_str().into();
+        }
+        let needs_pods = ["/Deployment", "/StatefulSet", "/DaemonSet", "/ReplicaSet", "/Job", "/Pod"];
+        let never = !self.runs_pods && needs_pods.iter().any(|kind| urn.kind().ends_with(kind))
+            || self.is_real() && !self.runs_pods && inputs["spec"]["type"] == "LoadBalancer";
+        if never {
+            inputs["metadata"]["annotations"]["plinth.dev/wait"] = "false".into();
+        }
+        Value::from_json(inputs)
     }
 
     pub fn urn(kind: &str, name: &str) -> Urn {
@@ -141,6 +227,27 @@ impl Cluster {
 
     pub async fn get(&self, path: &str) -> Json {
         self.raw("GET", path, "application/json", &Json::Null).await
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if !self.is_real() {
+            return;
+        }
+        // Also after a failure nothing of the run stays behind; not waited for.
+        let path = format!("/api/v1/namespaces/{}", self.run);
+        let file = std::env::var_os(REAL).unwrap_or_default();
+        let cleaning = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let connector = KubeconfigConnector::new(vec![file.into()], None);
+                let client = plinth_kubernetes::Connector::client(&connector, None).await.unwrap();
+                let request = Request::builder().method("DELETE").uri(path).body(Vec::new()).unwrap();
+                let _ = client.request_text(request).await;
+            });
+        });
+        let _ = cleaning.join();
     }
 }
 

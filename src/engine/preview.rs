@@ -1,0 +1,118 @@
+//! Asking live systems what they say of a plan's changes before any of them is made: dry runs, all at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use plinth_provider::{Class, Context, Error, Path, Preview, PreviewRequest, Providers, Urn};
+use tokio_util::sync::CancellationToken;
+
+use super::plan::{Op, Plan, PlanError, Step};
+
+/// How long asking may take. What has not been answered by then is not known.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What the systems said.
+#[derive(Debug, Default)]
+pub struct Previews {
+    /// Inputs that cannot change in place, by resource.
+    pub replaces: BTreeMap<Urn, Vec<Path>>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// What would be refused.
+    pub refused: Vec<PlanError>,
+    /// Whose refusal is about what somebody else has changed: reading them may explain it.
+    pub disputed: Vec<Urn>,
+}
+
+/// Asks about every change whose system is known. Changes nothing.
+pub async fn preview(plan: &Plan, providers: &Providers, cancel: &CancellationToken) -> Previews {
+    let mut by_provider: BTreeMap<&str, Vec<&Step>> = BTreeMap::new();
+    for step in plan.steps.iter().filter(|step| is_previewed(step)) {
+        let prefix = step.urn.kind().split(':').next().unwrap_or_default();
+        by_provider.entry(prefix).or_default().push(step);
+    }
+    let asked = join_all(by_provider.into_values().map(|steps| ask(steps, &plan.stack, providers, cancel)));
+    let mut found = Previews::default();
+    let mut unanswered: Vec<(&Urn, Error)> = Vec::new();
+    for (step, result) in asked.await.into_iter().flatten() {
+        match result {
+            Ok(preview) => found.take(step, preview),
+            Err(error) if is_unanswered(error.class) => unanswered.push((&step.urn, error)),
+            Err(error) => {
+                if error.class == Class::Conflict {
+                    found.disputed.push(step.urn.clone());
+                }
+                found.refused.push(PlanError::Invalid {
+                    urn: step.urn.clone(),
+                    path: error.path,
+                    message: error.message,
+                    help: error.help,
+                });
+            }
+        }
+    }
+    if let Some((_, error)) = unanswered.first() {
+        let some = match unanswered.len() {
+            1 => "a change was".to_owned(),
+            many => format!("{many} changes were"),
+        };
+        found.notes.push(format!(
+            "{some} planned without asking the live system, so this is a forecast: {}",
+            error.message
+        ));
+    }
+    found
+}
+
+impl Previews {
+    fn take(&mut self, step: &Step, preview: Preview) {
+        self.notes.extend(preview.warnings.into_iter().map(|warning| format!("{}: {warning}", step.urn)));
+        if step.op == Op::Update && !preview.replaces.is_empty() {
+            self.replaces.insert(step.urn.clone(), preview.replaces);
+        }
+    }
+}
+
+fn is_previewed(step: &Step) -> bool {
+    matches!(step.op, Op::Create | Op::Update | Op::Replace)
+        && step.connection.as_ref().is_none_or(|connection| !connection.has_unknown())
+}
+
+/// Whether the system could not be asked, which says nothing about the change.
+fn is_unanswered(class: Class) -> bool {
+    matches!(
+        class,
+        Class::Unavailable
+            | Class::Timeout
+            | Class::Cancelled
+            | Class::Denied
+            | Class::UnknownOutcome
+            | Class::Throttled { .. }
+    )
+}
+
+async fn ask<'a>(
+    steps: Vec<&'a Step>,
+    stack: &str,
+    providers: &Providers,
+    cancel: &CancellationToken,
+) -> Vec<(&'a Step, Result<Preview, Error>)> {
+    let Some(first) = steps.first() else { return Vec::new() };
+    let Ok(provider) = providers.of(first.urn.kind()) else { return Vec::new() };
+    let context = Context { cancel: cancel.clone(), ..Context::new(stack, TIMEOUT) };
+    let requests: Vec<PreviewRequest<'_>> = steps
+        .iter()
+        .map(|step| PreviewRequest {
+            urn: &step.urn,
+            inputs: &step.inputs,
+            connection: step.connection.as_ref(),
+            recorded: step.recorded.as_deref().filter(|_| step.op != Op::Create),
+            replaces: step.op == Op::Replace,
+            dependencies: &step.dependencies,
+            take_over: &step.take_over,
+        })
+        .collect();
+    let results = provider.preview_many(&context, &requests).await;
+    steps.into_iter().zip(results).collect()
+}
