@@ -7,6 +7,9 @@
 //! Planning ([`Provider::check`](plinth_provider::Provider::check), `diff`, `predict`, `infer_dependencies`) needs no
 //! cluster: the built-in kinds' schemas come with this crate, custom resources are taken as they are.
 //!
+//! With a cluster at hand, a plan's changes are tried on it first ([`preview_many`](plinth_provider::Provider::preview_many)):
+//! a server-side dry run of each, that writes nothing.
+//!
 //! An object's annotations steer how it is handled:
 //!
 //! | annotation | on | means |

@@ -218,13 +218,7 @@ impl Waiter<'_> {
         if schema::built_in(self.gvk).is_some() || !is_silent(object) {
             return false;
         }
-        let resource = &self.target.resource;
-        let path = format!(
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}.{}",
-            resource.plural, resource.group
-        );
-        let definition = self.cluster.get(self.context, &path).await.ok().flatten();
-        definition.is_some_and(|definition| ready::is_unreported(object, &definition, &resource.version))
+        self.cluster.is_reported(self.context, self.gvk, &self.target.resource).await
     }
 
     /// A Service that is to be called for what the object covers, and that nothing answers behind.

@@ -3,15 +3,20 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::Method;
 use plinth_provider::{Class, Context, Result};
 use serde_json::Value as Json;
 
+use super::flow::Flow;
 use super::request::Cluster;
 use crate::kind::Gvk;
+use crate::ready;
 use crate::schema;
 use crate::tree;
+
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /// How a kind is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,17 +66,37 @@ pub(crate) fn escaped(text: &str) -> String {
 /// What a server was found to serve.
 #[derive(Debug, Default)]
 pub(crate) struct Served {
+    /// How much it takes at once.
+    pub(crate) flow: Flow,
     kinds: Mutex<HashMap<Gvk, Resource>>,
+    /// Group versions that were asked for, and when: what is not among their kinds is not asked for again at once.
+    asked: Mutex<HashMap<(String, String), Instant>>,
+    /// Whether some controller reports on the objects of a custom kind, as its definition says.
+    reported: Mutex<HashMap<Gvk, bool>>,
+    /// One question at a time: whoever comes second finds the answer.
+    asking: tokio::sync::Mutex<()>,
 }
+
+/// How long it is believed that a group has no more kinds than it had.
+const BELIEVED: Duration = Duration::from_millis(150);
 
 impl Served {
     fn known(&self, gvk: &Gvk) -> Option<Resource> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner).get(gvk).cloned()
     }
 
+    /// Whether the kind was asked for so lately that asking again would say the same.
+    fn was_asked(&self, gvk: &Gvk) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = asked.get(&(gvk.group.clone(), gvk.version.clone()));
+        at.is_some_and(|at| at.elapsed() < BELIEVED)
+    }
+
     /// Forgets a group: a definition in it has changed.
     pub(crate) fn forget(&self, group: &str) {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner).retain(|gvk, _| gvk.group != group);
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| of != group);
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).retain(|gvk, _| gvk.group != group);
     }
 }
 
@@ -89,8 +114,29 @@ impl Cluster {
         if let Some(known) = self.served.known(gvk) {
             return Ok(Some(known));
         }
-        self.discover(context, gvk).await?;
+        let _one = self.served.asking.lock().await;
+        if self.served.known(gvk).is_none() && !self.served.was_asked(gvk) {
+            self.discover(context, gvk).await?;
+        }
         Ok(self.served.known(gvk))
+    }
+
+    /// Whether the definition of a custom kind says that something reports on its objects.
+    pub(crate) async fn is_reported(&self, context: &Context, gvk: &Gvk, resource: &Resource) -> bool {
+        let known = |served: &Served| {
+            served.reported.lock().unwrap_or_else(PoisonError::into_inner).get(gvk).copied()
+        };
+        let _one = self.served.asking.lock().await;
+        if let Some(known) = known(&self.served) {
+            return known;
+        }
+        let path = format!("{DEFINITIONS}/{}.{}", resource.plural, resource.group);
+        // What may not be asked is not waited for.
+        let definition = self.get(context, &path).await.ok().flatten();
+        let reported =
+            definition.is_some_and(|definition| ready::is_reported(&definition, &resource.version));
+        self.served.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(gvk.clone(), reported);
+        reported
     }
 
     /// Like [`Cluster::resource`], in whatever version the kind is served now: what was made in one version can be
@@ -118,7 +164,6 @@ impl Cluster {
 
     /// Whether some definition on the server brings the kind; `None` when that may not be asked.
     pub(crate) async fn is_defined(&self, context: &Context, gvk: &Gvk) -> Result<Option<bool>> {
-        const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
         let all = match self.get_metadata(context, DEFINITIONS).await {
             Ok(Some(all)) => all,
             Ok(None) => return Ok(None),
@@ -149,6 +194,12 @@ impl Cluster {
             format!("/apis/{}/{}", gvk.group, gvk.version)
         };
         let reply = self.send(context, Method::GET, &path, None).await?;
+        let group_version = (gvk.group.clone(), gvk.version.clone());
+        self.served
+            .asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(group_version, Instant::now());
         let list = match reply.success() {
             Ok(list) => list,
             Err(status) if status.code == 404 => return Ok(()),

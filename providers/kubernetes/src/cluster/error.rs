@@ -270,7 +270,7 @@ mod tests {
     use serde_json::json;
 
     fn status(code: u16, body: Json) -> Status {
-        Status::of(Reply { status: code, body, warnings: Vec::new(), retry_after: None })
+        Status::of(Reply { status: code, body, warnings: Vec::new(), retry_after: None, level: None })
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod discovery;
 mod error;
+mod flow;
 mod redact;
 mod request;
 

@@ -17,6 +17,9 @@ use crate::connect::Connector;
 /// The longest that one request (not a watch) may take; kube's client itself never gives up on reading.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often a request that was refused for want of room waits for its turn before the refusal is handed on.
+const REFUSALS: u32 = 4;
+
 /// An API server, and what is known of it.
 pub(crate) struct Cluster {
     client: Mutex<kube::Client>,
@@ -66,9 +69,16 @@ pub(crate) struct Reply {
     pub body: Json,
     pub warnings: Vec<String>,
     pub retry_after: Option<Duration>,
+    /// The priority level that the server counts the request in.
+    pub level: Option<String>,
 }
 
 impl Reply {
+    /// Whether a 429 is the server's own flow control, and not an eviction that a budget forbids.
+    fn is_about_room(&self) -> bool {
+        self.retry_after.is_some() || self.level.is_some()
+    }
+
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -132,11 +142,32 @@ impl Cluster {
     }
 
     async fn deliver(&self, context: &Context, asked: Asked<'_>) -> Result<Reply> {
-        let mut sent = self.once(context, &asked).await?;
+        let mut tries = 0;
+        loop {
+            let reply = self.passed(context, &asked).await?;
+            // What was refused for want of room did not happen; its turn comes when the server says.
+            if reply.status != 429 || tries >= REFUSALS || !reply.is_about_room() {
+                return Ok(reply);
+            }
+            tries += 1;
+        }
+    }
+
+    /// Sends when the server has room, once more with new credentials where the old ones are not accepted.
+    async fn passed(&self, context: &Context, asked: &Asked<'_>) -> Result<Reply> {
+        let entering = async { Ok(self.served.flow.enter(&asked.method, asked.path).await) };
+        let pass = context.bounded(|| "the API server is too busy".to_owned(), entering).await?;
+        let reply = self.authenticated(context, asked).await?;
+        pass.answered(reply.level.as_deref(), reply.status == 429, reply.retry_after);
+        Ok(reply)
+    }
+
+    async fn authenticated(&self, context: &Context, asked: &Asked<'_>) -> Result<Reply> {
+        let mut sent = self.once(context, asked).await?;
         // A token that expired between plan and apply or in the middle of a run; a server that has moved.
         if matches!(&sent, Sent::Unreached(_) | Sent::Replied(Reply { status: 401, .. })) {
             context.bounded(|| "the cluster's credentials had not come".to_owned(), self.renew()).await?;
-            sent = self.once(context, &asked).await?;
+            sent = self.once(context, asked).await?;
         }
         match sent {
             Sent::Replied(reply) => Ok(reply),
@@ -177,7 +208,8 @@ impl Cluster {
                 .iter()
                 .filter_map(|value| warning_text(value.to_str().ok()?))
                 .collect();
-            Ok(Sent::Replied(Reply { status: parts.status.as_u16(), body, warnings, retry_after }))
+            let level = header("x-kubernetes-pf-prioritylevel-uid").map(str::to_owned);
+            Ok(Sent::Replied(Reply { status: parts.status.as_u16(), body, warnings, retry_after, level }))
         };
         let timed = async {
             match tokio::time::timeout(PATIENCE, work).await {

@@ -6,12 +6,11 @@ use super::State;
 use crate::kind::Gvk;
 use crate::tree;
 
-/// Whether nothing has reported on the object yet, though its definition says that something will.
-pub(crate) fn is_unreported(object: &Json, definition: &Json, version: &str) -> bool {
-    let reports = tree::items(definition, "spec.versions")
+/// Whether the definition of a kind says that something reports on its objects.
+pub(crate) fn is_reported(definition: &Json, version: &str) -> bool {
+    tree::items(definition, "spec.versions")
         .filter(|one| tree::text(one, "name") == Some(version))
-        .any(|one| tree::at(one, "schema.openAPIV3Schema.properties.status.properties.conditions").is_some());
-    reports && tree::at(object, "status.conditions").is_none()
+        .any(|one| tree::at(one, "schema.openAPIV3Schema.properties.status.properties.conditions").is_some())
 }
 
 pub(super) fn assess(gvk: &Gvk, object: &Json) -> State {

@@ -15,7 +15,7 @@ use crate::owner;
 use crate::schema;
 use crate::tree;
 
-pub(crate) use custom::is_unreported;
+pub(crate) use custom::is_reported;
 pub(crate) use pods::{Trouble, trouble};
 
 /// How far an object is.

@@ -211,18 +211,46 @@ impl Cluster {
 
     /// A request past the provider; what other people's tools do.
     pub async fn raw(&self, method: &str, path: &str, kind: &str, body: &Json) -> Json {
+        self.try_raw(method, path, kind, body)
+            .await
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// The same, where it may be refused.
+    pub async fn try_raw(&self, method: &str, path: &str, kind: &str, body: &Json) -> kube::Result<Json> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header("content-type", kind)
             .body(if body.is_null() { Vec::new() } else { body.to_string().into_bytes() })
             .unwrap();
-        let text = self
-            .client
-            .request_text(request)
-            .await
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
-        serde_json::from_str(&text).unwrap()
+        let text = self.client.request_text(request).await?;
+        Ok(serde_json::from_str(&text).unwrap())
+    }
+
+    /// The path of a recorded object.
+    pub async fn path_of(&self, recorded: &Recorded) -> String {
+        let kind = recorded.urn.kind().trim_start_matches("k8s:");
+        let (version, kind) = kind.rsplit_once('/').unwrap();
+        let root = if version.contains('/') { format!("/apis/{version}") } else { format!("/api/{version}") };
+        let found = self.get(&root).await;
+        let plural = found["resources"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|one| one["kind"] == kind && !one["name"].as_str().unwrap_or("/").contains('/'));
+        let plural =
+            plural.and_then(|one| one["name"].as_str()).unwrap_or_else(|| panic!("{kind}")).to_owned();
+        match recorded.id.split_once('/') {
+            Some((namespace, name)) => format!("{root}/namespaces/{namespace}/{plural}/{name}"),
+            None => format!("{root}/{plural}/{}", recorded.id),
+        }
+    }
+
+    /// The code that a GET is answered with.
+    pub async fn status_of(&self, path: &str) -> u16 {
+        let request = Request::builder().uri(path).body(kube::client::Body::empty()).unwrap();
+        self.client.send(request).await.unwrap().status().as_u16()
     }
 
     pub async fn get(&self, path: &str) -> Json {

@@ -3,6 +3,9 @@
 mod cluster;
 mod conformance;
 mod faults;
+mod interference;
 mod order;
 mod ownership;
 mod platform;
+mod preview;
+mod throughput;

@@ -1,13 +1,16 @@
 //! How a cluster is reached. Credentials are looked up here, at each run; nothing of them is recorded.
 
+mod http;
+
 use std::collections::HashMap;
 use std::path::{Path as FilePath, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use plinth_provider::{Class, Error, Result, Value};
 use tokio::sync::Mutex;
+
+pub use http::client_of;
 
 /// Gives the client of a connection. `None` is the stack's default cluster.
 #[async_trait]
@@ -84,17 +87,6 @@ impl Connector for KubeconfigConnector {
     async fn forget(&self, connection: Option<&Value>) {
         self.clients.lock().await.remove(&self.wanted(connection));
     }
-}
-
-/// A client of a configuration, for every [`Connector`] to use: without the library's own retries, which would hide a
-/// broken API for minutes. This provider decides by the kind of error.
-///
-/// # Errors
-/// When the configuration's certificates or credentials cannot be used.
-pub fn client_of(mut config: kube::Config) -> Result<kube::Client> {
-    config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(10));
-    kube::Client::try_from(config).map_err(|error| refused(format!("cannot make a client: {error}")))
 }
 
 async fn config(wanted: &Wanted) -> Result<kube::Config> {
