@@ -84,11 +84,12 @@ on_both! {
 
 /// What is wrong is said before anything is written, at its place.
 async fn refused(cluster: &Cluster) {
-    let claim = Change::create(
+    let pods = json!({"metadata": {"labels": {"app": "b"}}, "spec": {"containers": [{"name": "c", "image": "x:1"}]}});
+    let web = Change::create(
         cluster,
-        "v1/PersistentVolumeClaim",
-        "claim",
-        json!({"metadata": {"name": "claim"}, "spec": {"accessModes": ["Nonsense"], "resources": {"requests": {"storage": "1Gi"}}}}),
+        "apps/v1/Deployment",
+        "web",
+        json!({"metadata": {"name": "web"}, "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": pods}}),
     );
     let mut nowhere = Change::create(cluster, "v1/ConfigMap", "c", json!({"metadata": {"name": "c"}}));
     nowhere.inputs.set(&"metadata.namespace".into(), "no-such-namespace".into());
@@ -99,14 +100,11 @@ async fn refused(cluster: &Cluster) {
         json!({"metadata": {"name": "t"}, "spec": {}}),
     );
     let fine = Change::create(cluster, "v1/ConfigMap", "fine", json!({"metadata": {"name": "fine"}}));
-    let found = ask(cluster, &[&claim, &nowhere, &unknown, &fine]).await;
-    let [Err(claim), Err(nowhere), Err(unknown), Ok(fine)] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!(claim.class, Class::Invalid);
-    assert!(claim.message.contains("Nonsense"), "{claim}");
-    assert!(
-        claim.path.as_ref().is_some_and(|path| path.to_string().starts_with("spec.accessModes")),
-        "{claim:?}"
-    );
+    let found = ask(cluster, &[&web, &nowhere, &unknown, &fine]).await;
+    let [Err(web), Err(nowhere), Err(unknown), Ok(fine)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(web.class, Class::Invalid);
+    assert!(web.message.contains("does not match template"), "{web}");
+    assert_eq!(web.path.as_ref().map(ToString::to_string).as_deref(), Some("spec.template.metadata.labels"));
     assert!(nowhere.message.contains("there is no namespace `no-such-namespace`"), "{nowhere}");
     assert!(unknown.message.contains("serves no kind nothing.example.com/v1/Thing"), "{unknown}");
     assert_eq!(*fine, Preview::default());
