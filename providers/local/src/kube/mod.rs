@@ -37,7 +37,7 @@ mod write;
 pub use faults::{Fault, Faults, Seeded};
 pub use journal::{FileJournal, Journal, NoJournal, Record};
 pub use nodes::{NodeSpec, Taint};
-pub use options::Options;
+pub use options::{Options, Slow};
 pub use rest::lost::LostReply;
 pub use server::{ApiServer, Serving};
 pub use status::{Cause, Status};

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::Digest as _;
+
 use super::faults::Faults;
 
 /// Settings of an embedded API server. The default is a quick server with controllers and one virtual node.
@@ -35,6 +37,17 @@ pub struct Options {
     pub external_secrets: bool,
     /// What goes wrong on purpose.
     pub faults: Option<Arc<dyn Faults>>,
+    /// Which simulated delays take longer than usual.
+    pub slow: Option<Slow>,
+}
+
+/// Delays of which a share takes up to five times as long, the same ones for the same seed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slow {
+    /// What the delays are drawn from.
+    pub seed: u64,
+    /// The share of delays that are longer, between 0 and 1.
+    pub rate: f64,
 }
 
 impl Default for Options {
@@ -53,11 +66,21 @@ impl Default for Options {
             webhooks: true,
             external_secrets: true,
             faults: None,
+            slow: None,
         }
     }
 }
 
 impl Options {
+    /// A delay after scaling, perhaps a long one; `what` tells it from others.
+    pub(crate) fn delay(&self, delay: Duration, what: &str) -> Duration {
+        let Some(Slow { seed, rate }) = self.slow else { return self.scaled(delay) };
+        let digest = sha2::Sha256::digest(format!("{seed} {what}"));
+        let share = |at: usize| f64::from(u16::from_be_bytes([digest[at], digest[at + 1]])) / 65_536.0;
+        let factor = if share(0) < rate { 1.0 + 4.0 * share(2) } else { 1.0 };
+        self.scaled(delay.mul_f64(factor))
+    }
+
     /// A delay after scaling.
     pub(crate) fn scaled(&self, delay: Duration) -> Duration {
         Duration::try_from_secs_f64(delay.as_secs_f64() * self.time_scale.clamp(0.0, 1e4)).unwrap_or(delay)
@@ -74,5 +97,26 @@ impl std::fmt::Debug for Options {
             .field("version", &self.version)
             .field("faults", &self.faults.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_makes_the_same_delays_long() {
+        let delays = |seed| {
+            let options = Options { slow: Some(Slow { seed, rate: 0.5 }), ..Options::default() };
+            (0..40).map(|n| options.delay(Duration::from_millis(10), &n.to_string())).collect::<Vec<_>>()
+        };
+        assert_eq!(delays(3), delays(3));
+        assert_ne!(delays(3), delays(4));
+        assert!(delays(3).iter().all(|d| (10..=50).contains(&d.as_millis())));
+        assert!(
+            delays(3).iter().any(|d| d.as_millis() > 10) && delays(3).contains(&Duration::from_millis(10))
+        );
+        let plain = Options { time_scale: 0.5, ..Options::default() };
+        assert_eq!(plain.delay(Duration::from_millis(10), "x"), Duration::from_millis(5));
     }
 }

@@ -545,3 +545,56 @@ async fn pods_are_kept_out_by_security_levels_and_quotas() {
     let why = condition(&stuck.body, "ReplicaFailure")["message"].as_str().expect("message");
     assert!(why.contains("exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2"), "{why}");
 }
+
+#[tokio::test]
+async fn objects_fail_as_they_ask_to() {
+    const FAULT: &str = "simulation.plinth.dev/fault";
+    let api = alive();
+    let pod = |name: &str, fault: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "annotations": {FAULT: fault}},
+            "spec": {"containers": [{"name": "c", "image": "i:1"}]}})
+    };
+    for (name, fault) in [
+        ("pull", "image-pull"),
+        ("pulls", "image-pull:2"),
+        ("crash", "crash-loop"),
+        ("crashes", "crash-loop:2"),
+        ("nowhere", "unschedulable"),
+        ("never", "not-ready"),
+    ] {
+        assert_eq!(post(&api, &format!("{NS}/pods"), pod(name, fault)).await.code, 201);
+    }
+    let at = |name: &str| format!("{NS}/pods/{name}");
+    let state = |r: &crate::common::Reply, pointer: &str| {
+        let status = r.body.pointer("/status/containerStatuses/0").cloned().unwrap_or_default();
+        status.pointer(pointer).cloned().unwrap_or_default()
+    };
+    until(&api, &at("pull"), |r| state(r, "/state/waiting/reason") == "ImagePullBackOff").await;
+    let crashed = |r: &crate::common::Reply| {
+        state(r, "/state/waiting/reason") == "CrashLoopBackOff"
+            && state(r, "/restartCount").as_i64().is_some_and(|n| n > 0)
+    };
+    let crash = until(&api, &at("crash"), crashed).await;
+    assert_eq!(state(&crash, "/lastState/terminated/exitCode"), 1);
+    assert_eq!(crash.body["status"]["phase"], "Running");
+    let log = get(&api, &format!("{}/log", at("crash"))).await;
+    assert!(log.body.as_str().is_some_and(|l| l.contains("fatal")), "{:?}", log.body);
+    let ready = |r: &crate::common::Reply| state(r, "/ready") == true;
+    until(&api, &at("pulls"), ready).await;
+    let recovered = until(&api, &at("crashes"), ready).await;
+    assert_eq!(state(&recovered, "/restartCount"), 1);
+    until(&api, &at("nowhere"), |r| r.body["status"]["conditions"][0]["reason"] == "Unschedulable").await;
+    until(&api, &at("never"), |r| r.body["status"]["phase"] == "Running" && state(r, "/ready") == false)
+        .await;
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "annotations": {FAULT: "pending"}},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}});
+    post(&api, &format!("{NS}/services"), service).await;
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c", "annotations": {FAULT: "pending"}},
+        "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "now", "resources": {"requests": {"storage": "1Gi"}}}});
+    let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "now"}, "provisioner": "x.y"});
+    post(&api, "/apis/storage.k8s.io/v1/storageclasses", class).await;
+    post(&api, &format!("{NS}/persistentvolumeclaims"), claim).await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert_eq!(get(&api, &format!("{NS}/services/s")).await.body["status"]["loadBalancer"], json!({}));
+    assert_eq!(get(&api, &format!("{NS}/persistentvolumeclaims/c")).await.body["status"]["phase"], "Pending");
+}

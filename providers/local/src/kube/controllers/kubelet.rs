@@ -11,6 +11,7 @@ use super::super::server::Server;
 use super::super::status::Status;
 use super::super::store::Key;
 use super::super::write::DeleteOptions;
+use super::faults::{self, Fault};
 use super::kit::{event, set_condition};
 use super::{Again, Controller};
 
@@ -22,6 +23,8 @@ const EXIT_CODE: &str = "simulation.plinth.dev/exit-code";
 #[derive(Default)]
 pub(super) struct Kubelet {
     due: Mutex<HashMap<(String, &'static str), Instant>>,
+    /// How often something that is to fail has been tried, by the pod's uid.
+    attempts: Mutex<HashMap<String, u32>>,
 }
 
 impl Kubelet {
@@ -37,6 +40,7 @@ impl Kubelet {
     fn forget(&self, uid: &str) {
         let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
         due.retain(|(u, _), _| u != uid);
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }
 
@@ -114,10 +118,12 @@ impl Kubelet {
             }
             return Ok(None);
         }
-        if let Some(left) = self.wait(pod, "start", server.options.scaled(server.options.pod_start)) {
+        let delay = server.options.delay(server.options.pod_start, &format!("start {key:?}"));
+        if let Some(left) = self.wait(pod, "start", delay) {
             return Ok(Some(left));
         }
-        let bad = |c: &Json| bad_image(server, c.text("image"));
+        let pulls = matches!(faults::of(pod), Some(Fault::ImagePull(times)) if self.attempts(pod) < times);
+        let bad = |c: &Json| pulls || bad_image(server, c.text("image"));
         let containers = || pod.list("spec.initContainers").iter().chain(pod.list("spec.containers"));
         if let Some(broken) = containers().find(|c| bad(c)) {
             let image = broken.text("image").to_owned();
@@ -125,7 +131,7 @@ impl Kubelet {
                 let message = format!("Back-off pulling image \"{image}\"");
                 waiting(p, "ImagePullBackOff", &message);
                 if let Some(list) = super::super::json::list_mut(p, "status.containerStatuses") {
-                    for c in list.iter_mut().filter(|c| !bad_image(server, c.text("image"))) {
+                    for c in list.iter_mut().filter(|c| !pulls && !bad_image(server, c.text("image"))) {
                         set(c, "state", json!({"waiting": {"reason": "PodInitializing"}}));
                     }
                 }
@@ -138,9 +144,25 @@ impl Kubelet {
                 "Failed",
                 &format!("Failed to pull image \"{image}\": not found"),
             );
-            return Ok(None);
+            // An image that a registry does not have stays away; one that is to fail for a while is tried again.
+            return Ok(pulls.then(|| self.again(server, pod)));
         }
-        server.system_update(KUBELET, "status", key, run)?;
+        if matches!(faults::of(pod), Some(Fault::CrashLoop(times)) if self.attempts(pod) < times) {
+            return self.crash(server, key, pod).map(Some);
+        }
+        server.system_update(KUBELET, "status", key, |p| {
+            let restarts = p.list("status.containerStatuses").first().and_then(|c| c.int("restartCount"));
+            run(p);
+            if faults::of(p) == Some(Fault::NotReady) {
+                conditions(p, false, true, "ContainersNotReady");
+            }
+            for c in super::super::json::list_mut(p, "status.containerStatuses").into_iter().flatten() {
+                set(c, "restartCount", restarts.unwrap_or(0));
+                if faults::of(pod) == Some(Fault::NotReady) {
+                    set(c, "ready", false);
+                }
+            }
+        })?;
         for container in containers() {
             let text = format!("Started container {}", container.text("name"));
             event(server, pod, KUBELET, "Normal", "Started", &text);
@@ -148,7 +170,60 @@ impl Kubelet {
         Ok(None)
     }
 
+    fn attempts(&self, pod: &Json) -> u32 {
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.get(pod.text("metadata.uid")).copied().unwrap_or(0)
+    }
+
+    /// Counts an attempt; the next one comes later than this one did.
+    fn again(&self, server: &Server, pod: &Json) -> Duration {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = attempts.entry(pod.text("metadata.uid").to_owned()).or_default();
+        *count = count.saturating_add(1);
+        server.options.scaled(server.options.pod_start * (2_u32 << (*count).min(8)))
+    }
+
+    /// The containers have started and ended once more.
+    fn crash(&self, server: &Server, key: &Key, pod: &Json) -> Result<Duration, Status> {
+        let restarts = self.attempts(pod);
+        let pause = self.again(server, pod);
+        let code = annotation(pod, EXIT_CODE).and_then(|c| c.parse::<i64>().ok()).unwrap_or(1);
+        let time = now();
+        let first = pod.list("spec.containers").first().map_or("", |c| c.text("name")).to_owned();
+        let back_off = format!(
+            "back-off {}s restarting failed container={first} pod={}_{}({})",
+            (10_u32 << restarts.min(5)).min(300),
+            name(pod),
+            namespace(pod),
+            pod.text("metadata.uid")
+        );
+        server.system_update(KUBELET, "status", key, |p| {
+            run(p);
+            conditions(p, false, true, "ContainersNotReady");
+            for c in super::super::json::list_mut(p, "status.containerStatuses").into_iter().flatten() {
+                set(c, "ready", false);
+                set(c, "started", false);
+                set(c, "restartCount", restarts);
+                set(c, "state", json!({"waiting": {"reason": "CrashLoopBackOff", "message": back_off}}));
+                set(
+                    c,
+                    "lastState",
+                    json!({"terminated": {"exitCode": code, "reason": "Error",
+                    "startedAt": time, "finishedAt": time}}),
+                );
+            }
+        })?;
+        let text =
+            format!("Back-off restarting failed container {first} in pod {}_{}", name(pod), namespace(pod));
+        event(server, pod, KUBELET, "Warning", "BackOff", &text);
+        Ok(pause)
+    }
+
     fn running(&self, server: &Server, key: &Key, pod: &Json) -> Result<Again, Status> {
+        let crashed = pod.list("status.containerStatuses").iter().any(|c| c.has("state.waiting"));
+        if crashed {
+            return self.start(server, key, pod);
+        }
         let ends = pod.text("spec.restartPolicy") != "Always"
             || controller_of(pod).is_some_and(|c| c.text("kind") == "Job");
         if !ends {

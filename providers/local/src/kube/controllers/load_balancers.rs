@@ -9,7 +9,7 @@ use super::super::server::Server;
 use super::super::status::Status;
 use super::super::store::Key;
 use super::kit::event;
-use super::{Again, Controller};
+use super::{Again, Controller, faults};
 
 /// The controller.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Controller for LoadBalancers {
         let Some(service) = server.store.get(key) else { return Ok(None) };
         let balanced = service.text("spec.type") == "LoadBalancer" && !deleting(&service);
         let has = !service.list("status.loadBalancer.ingress").is_empty();
-        if balanced == has {
+        if balanced == has || faults::of(&service) == Some(faults::Fault::Pending) {
             return Ok(None);
         }
         if !balanced {
@@ -38,7 +38,7 @@ impl Controller for LoadBalancers {
         let uid = service.text("metadata.uid").to_owned();
         let left = {
             let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            let delay = server.options.scaled(server.options.load_balancer);
+            let delay = server.options.delay(server.options.load_balancer, &format!("address {key:?}"));
             let at = *due.entry(uid.clone()).or_insert_with(|| Instant::now() + delay);
             at.saturating_duration_since(Instant::now())
         };

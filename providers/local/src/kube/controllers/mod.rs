@@ -15,6 +15,7 @@ mod definitions;
 mod deployments;
 mod endpoints;
 mod external_secrets;
+mod faults;
 mod garbage;
 mod ingresses;
 mod jobs;

@@ -10,7 +10,7 @@ use super::super::server::Server;
 use super::super::status::Status;
 use super::super::store::Key;
 use super::kit::{event, is_active, put, set_condition};
-use super::{Again, Controller};
+use super::{Again, Controller, faults};
 
 const SCHEDULER: &str = "default-scheduler";
 
@@ -41,7 +41,16 @@ impl Controller for Scheduler {
         if !pod.text("spec.nodeName").is_empty() || deleting(&pod) || gated {
             return Ok(None);
         }
-        match choose(server, &pod) {
+        let chosen = match faults::of(&pod) {
+            Some(faults::Fault::Unschedulable) => {
+                let count = server.store.list("nodes", None).0.len();
+                Err(format!(
+                    "0/{count} nodes are available: {count} Insufficient simulation.plinth.dev/room."
+                ))
+            }
+            _ => choose(server, &pod),
+        };
+        match chosen {
             Ok(Placement::On(node)) => {
                 server.system_update("kube-scheduler", "", key, |p| {
                     if p.text("spec.nodeName").is_empty() {

@@ -12,7 +12,7 @@ use super::super::server::Server;
 use super::super::status::Status;
 use super::super::store::Key;
 use super::kit::{MANAGER, delete, event, is_active, put};
-use super::{Again, Controller};
+use super::{Again, Controller, faults};
 
 const CLAIMS: &str = "persistentvolumeclaims";
 const VOLUMES: &str = "persistentvolumes";
@@ -135,10 +135,15 @@ impl Volumes {
             );
             return Ok(None);
         }
+        if faults::of(claim) == Some(faults::Fault::Pending) {
+            let text = "waiting for a volume to be created, either by external provisioner or manually created by system administrator";
+            event(server, claim, "persistentvolume-controller", "Normal", "ExternalProvisioning", text);
+            return Ok(None);
+        }
         if class.text("provisioner") == "kubernetes.io/no-provisioner" {
             return Ok(None);
         }
-        let delay = server.options.scaled(server.options.volume_provisioning);
+        let delay = server.options.delay(server.options.volume_provisioning, &format!("volume {key:?}"));
         if let Some(left) = self.wait(format!("provision {}", claim.text("metadata.uid")), delay) {
             return Ok(Some(left));
         }

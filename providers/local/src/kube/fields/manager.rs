@@ -121,9 +121,6 @@ fn bookkeeping() -> &'static Fields {
             "generation",
             "managedFields",
             "resourceVersion",
-            "generateName",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
         ] {
             set.insert(&["f:metadata".to_owned(), format!("f:{field}")]);
         }

@@ -154,6 +154,18 @@ fn log(pod: &Json, ask: &Ask) -> Result<Reply, Status> {
     }
     let statuses =
         pod.list("status.containerStatuses").iter().chain(pod.list("status.initContainerStatuses"));
+    let crashed = |s: &&Json| s.text("state.waiting.reason") == "CrashLoopBackOff";
+    let ended =
+        pod.list("status.containerStatuses").iter().filter(|s| s.text("name") == wanted).find(crashed);
+    if let Some(ended) = ended {
+        let code = ended.int("lastState.terminated.exitCode").unwrap_or(1);
+        let time = ended.text("lastState.terminated.startedAt");
+        return Ok(Reply::text(format!(
+            "{time} container {wanted} of pod {}/{} started (simulated)\n{time} fatal: exiting with code {code}, as asked for\n",
+            pod.text("metadata.namespace"),
+            name(pod)
+        )));
+    }
     let waiting = statuses
         .filter(|s| s.text("name") == wanted)
         .find_map(|s| s.at("state.waiting.reason").as_str().map(str::to_owned));

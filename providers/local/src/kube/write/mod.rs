@@ -125,6 +125,8 @@ pub(crate) fn ignored(resource: &Resource, subresource: &str) -> Fields {
             let (meta, labels) = ("f:metadata".to_owned(), "f:labels".to_owned());
             if resource.custom.is_some() { set.insert(&[meta]) } else { set.insert(&[meta, labels]) }
         }
+        // Who scales a custom resource owns nothing by that.
+        "scale" if resource.custom.is_some() => set.here = true,
         _ if resource.status => set.insert(&["f:status".to_owned()]),
         _ => {}
     }
