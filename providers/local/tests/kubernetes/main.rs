@@ -7,3 +7,4 @@ mod common;
 mod controllers;
 mod custom;
 mod refusals;
+mod webhooks;

@@ -11,6 +11,7 @@ use super::super::faults::Fault;
 use super::super::json::json;
 use super::super::server::Server;
 use super::super::status::Status;
+use super::super::webhooks;
 use super::lost::LostReply;
 use super::request::{Ask, Target, target};
 use super::{Reply, body, read, reviews, subresources, watch, writes};
@@ -35,7 +36,14 @@ pub(crate) async fn dispatch(server: Arc<Server>, request: Request<Body>) -> Res
             Fault::LoseReply => lose = true,
         }
     }
-    let mut response = answer(&server, ask);
+    let mut response = if changes(&ask) && webhooks::call_out(&server) {
+        // Somebody has to wait for the webhook; the threads that drive everything else must not.
+        let server = Arc::clone(&server);
+        let waited = tokio::task::spawn_blocking(move || answer(&server, ask)).await;
+        waited.unwrap_or_else(|error| Status::internal(&error.to_string()).into_response())
+    } else {
+        answer(&server, ask)
+    };
     if lose {
         // Whoever serves turns the mark into a closed connection; the body is for those who do not.
         response.extensions_mut().insert(LostReply);
@@ -45,10 +53,15 @@ pub(crate) async fn dispatch(server: Arc<Server>, request: Request<Body>) -> Res
     response
 }
 
+/// Whether a request asks for a change, if only for the look of it.
+fn changes(ask: &Ask) -> bool {
+    !matches!(ask.method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 fn mutates(ask: &Ask) -> bool {
     let dry = ask.query("dryRun").is_some_and(|d| !d.is_empty());
     let review = ask.path.contains("/authorization.k8s.io/") || ask.path.contains("/authentication.k8s.io/");
-    !dry && !review && !matches!(ask.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    !dry && !review && changes(ask)
 }
 
 fn refusal(code: u16, retry_after: Option<u32>) -> Status {

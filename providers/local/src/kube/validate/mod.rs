@@ -232,6 +232,11 @@ fn webhooks(object: &Json) -> Vec<Cause> {
                 "must specify one of v1, v1beta1",
             ));
         }
+        let url = hook.at("clientConfig").text("url");
+        if let Some((scheme, _)) = url.split_once("://").filter(|(scheme, _)| *scheme != "https") {
+            let why = "'https' is the only allowed URL scheme; desired format: https://host[/path]";
+            causes.push(Cause::invalid(format!("{at}.clientConfig.url"), &json!(scheme), why));
+        }
         if !hook.text("name").contains('.') {
             causes.push(Cause::invalid(
                 format!("{at}.name"),

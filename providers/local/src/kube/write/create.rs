@@ -72,7 +72,9 @@ impl Server {
         let empty = admission::zero(resource);
         admission::create(self, resource, &mut object, warnings)?;
         super::tidy(resource, &mut object);
-        webhooks::admit(self, resource, "CREATE", &object)?;
+        let operation = webhooks::Operation { verb: "CREATE", old: None, options };
+        webhooks::admit(self, resource, &operation, &mut object, warnings)?;
+        super::tidy(resource, &mut object);
         let mut causes = validate::object(resource, &object);
         if !options.trusted || causes.iter().any(|c| c.field == "metadata.name") {
             causes.extend(validate::create(&object));

@@ -16,6 +16,8 @@ pub(crate) struct DeleteOptions {
     pub uid: Option<String>,
     pub version: Option<String>,
     pub dry_run: bool,
+    /// On whose behalf: the server itself, unless said otherwise.
+    pub writer: super::WriteOptions,
 }
 
 /// What a deletion answers with.
@@ -48,6 +50,7 @@ impl DeleteOptions {
             grace: body.int("gracePeriodSeconds").or_else(|| query("gracePeriodSeconds")?.parse().ok()),
             uid: body.at("preconditions.uid").as_str().map(str::to_owned),
             version: body.at("preconditions.resourceVersion").as_str().map(str::to_owned),
+            writer: super::WriteOptions { trusted: false, ..super::WriteOptions::system("", "") },
             dry_run: !body.list("dryRun").is_empty() || query("dryRun").is_some_and(|d| !d.is_empty()),
         })
     }
@@ -92,8 +95,10 @@ impl Server {
                 return Err(Status::not_found(&resource.group, &resource.plural, object_name));
             };
             self.refuse(resource, &live, options)?;
-            webhooks::admit(self, resource, "DELETE", &live)?;
             let mut object = (*live).clone();
+            let asked = super::WriteOptions { dry_run: options.dry_run, ..options.writer.clone() };
+            let operation = webhooks::Operation { verb: "DELETE", old: None, options: &asked };
+            webhooks::admit(self, resource, &operation, &mut object, warnings)?;
             self.mark(resource, &mut object, options, warnings);
             let version = live.text("metadata.resourceVersion").to_owned();
             let gone = free(resource, &object);

@@ -39,6 +39,12 @@ pub(crate) struct WriteOptions {
     pub trusted: bool,
 }
 
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self::system("", "")
+    }
+}
+
 impl WriteOptions {
     /// Options for a writer inside the server.
     pub fn system(manager: &str, subresource: &str) -> Self {

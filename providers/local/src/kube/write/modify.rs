@@ -128,7 +128,9 @@ impl Server {
         admission::update(self, resource, live, &mut new, options)?;
         tidy(resource, &mut new);
         if options.subresource.is_empty() {
-            webhooks::admit(self, resource, "UPDATE", &new)?;
+            let operation = webhooks::Operation { verb: "UPDATE", old: Some(live), options };
+            webhooks::admit(self, resource, &operation, &mut new, warnings)?;
+            tidy(resource, &mut new);
         }
         let specification = spec_differs(live, &new);
         if resource.generation && specification {
