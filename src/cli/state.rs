@@ -1,10 +1,14 @@
 //! `plinth state`
 
-use clap::{Args, Subcommand};
+use std::time::Duration;
 
+use clap::{Args, Subcommand};
+use plinth_state::{Holder, Keys};
+
+use super::approve::ApproveArgs;
 use super::failure::{Code, Failure};
 use super::lookup::find;
-use super::session::Session;
+use super::session::{Home, Session};
 use super::stack_args::{StackArgs, style};
 use crate::present;
 
@@ -35,13 +39,57 @@ enum Command {
         #[command(flatten)]
         stack: StackArgs,
     },
+    /// Mend a damaged log: keep what can be proven, set aside what is damaged, list what is lost
+    Repair {
+        #[command(flatten)]
+        stack: StackArgs,
+        #[command(flatten)]
+        approve: ApproveArgs,
+        #[command(flatten)]
+        lock: LockArgs,
+    },
     /// Break the lease of another run
     Unlock {
         #[command(flatten)]
         stack: StackArgs,
         #[command(flatten)]
-        approve: super::approve::ApproveArgs,
+        approve: ApproveArgs,
     },
+}
+
+/// How long the lease of a command lasts that changes nothing but state.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// How long a command waits for another run of the stack.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LockArgs {
+    /// How long to wait for another run of the stack to end, in seconds
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    lock_timeout: u64,
+}
+
+impl LockArgs {
+    /// As a duration.
+    pub fn timeout(self) -> Duration {
+        Duration::from_secs(self.lock_timeout)
+    }
+}
+
+/// Where a stack's state lives, without opening it: a log that is damaged cannot be.
+struct Place {
+    name: String,
+    home: Home,
+    keys: Keys,
+}
+
+impl Place {
+    fn of(args: &StackArgs) -> Result<Self, Failure> {
+        let loaded = super::session::load(&args.file(), &args.stack)?;
+        let name = loaded.stack.name.to_string();
+        let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
+        let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
+        Ok(Self { name, home, keys })
+    }
 }
 
 impl State {
@@ -51,6 +99,7 @@ impl State {
             Command::List { stack } => list(&stack).await,
             Command::Show { stack, urn } => show(&stack, &urn).await,
             Command::Verify { stack } => verify(&stack).await,
+            Command::Repair { stack, approve, lock } => repair(&stack, approve, lock).await,
             Command::Unlock { stack, approve } => unlock(&stack, approve).await,
         }
     }
@@ -95,11 +144,7 @@ async fn show(args: &StackArgs, wanted: &str) -> Result<Code, Failure> {
 }
 
 async fn verify(args: &StackArgs) -> Result<Code, Failure> {
-    let file = args.file();
-    let loaded = super::session::load(&file, &args.stack)?;
-    let name = loaded.stack.name.to_string();
-    let home = super::session::Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
-    let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
+    let Place { name, home, keys, .. } = Place::of(args)?;
     let backend = plinth_state::open_backend(&home.url)?;
     let report = plinth_state::verify(backend, &name, keys).await?;
     let text = if args.output.json {
@@ -111,23 +156,58 @@ async fn verify(args: &StackArgs) -> Result<Code, Failure> {
     Ok(if report.problems.is_empty() { Code::Done } else { Code::Error })
 }
 
-async fn unlock(args: &StackArgs, approve: super::approve::ApproveArgs) -> Result<Code, Failure> {
+async fn repair(args: &StackArgs, approve: ApproveArgs, lock: LockArgs) -> Result<Code, Failure> {
+    approve.can_ask("state repair")?;
+    let Place { name, home, keys, .. } = Place::of(args)?;
+    let backend = plinth_state::open_backend(&home.url)?;
+    let Some(repair) = plinth_state::plan_repair(backend, &name, keys).await? else {
+        note(args, &format!("The log of {name} is whole: there is nothing to repair."));
+        return Ok(Code::Done);
+    };
+    let tell = |mending: &plinth_state::Mending, done: bool| {
+        present::out(&if args.output.json {
+            present::state::mending_json(mending, done)
+        } else if done {
+            present::state::mended(&name, mending)
+        } else {
+            present::state::mending(&name, mending)
+        });
+    };
+    tell(&repair.mending, false);
+    if !approve.ask("Repair the log?") {
+        return Err(Failure::new("nothing was changed: the log stays damaged"));
+    }
+    let mending = repair.run(holder("state repair"), LEASE, lock.timeout()).await?;
+    tell(&mending, true);
+    Ok(Code::Done)
+}
+
+async fn unlock(args: &StackArgs, approve: ApproveArgs) -> Result<Code, Failure> {
     approve.can_ask("state unlock")?;
     let session = Session::open(args).await?;
     let Some(lease) = &session.state.lease else {
         note(args, "No run holds the lease.");
         return Ok(Code::Done);
     };
-    if !approve
-        .ask(&format!("The lease is held by {lease}. That run stops at its next step. Break the lease?"))
-    {
+    present::out(&if args.output.json {
+        present::state::held_json(&session.name, lease)
+    } else {
+        present::state::unlock_warning(&session.name, lease)
+    });
+    if !approve.ask("Break the lease?") {
         return Err(Failure::new("nothing was changed: the lease stays"));
     }
     let mut state = session.state.clone();
-    let by = plinth_state::Holder::current(None, "plinth state unlock");
-    session.log.unlock(&mut state, by).await?;
-    note(args, "The lease is broken.");
+    let ended = session.log.unlock(&mut state, holder("state unlock")).await?;
+    match ended {
+        Some(ended) => note(args, &format!("The lease of {} is broken.", ended.holder)),
+        None => note(args, "The run has ended meanwhile, and its lease with it."),
+    }
     Ok(Code::Done)
+}
+
+fn holder(command: &str) -> Holder {
+    Holder::current(None, format!("plinth {command}"))
 }
 
 fn note(args: &StackArgs, text: &str) {

@@ -14,7 +14,7 @@ use super::facts::Facts;
 use super::graph::{Desired, GraphError};
 use super::plan::{Counts, Plan, PlanError, plan};
 use super::preview::preview;
-use super::recover::{RecoverError, recover};
+use super::recover::{RecoverError, look_for, recover};
 use super::refresh::{Refresh, RefreshError, refresh};
 
 /// Everything that a run works with.
@@ -213,10 +213,9 @@ impl Engine {
         let started = Instant::now();
         let (mut writer, mut facts) = (None, None);
         let mut state = state;
-        if !state.pending.is_empty() {
+        if !state.pending.is_empty() || state.doubtful {
             let held = self.acquire(state, &target.command).await?;
-            let stop_now = &self.interrupt.stop_now;
-            if let Err(error) = recover(&held, &self.providers, &self.events, stop_now).await {
+            if let Err(error) = self.resolve(target, &held).await {
                 let _ = held.release().await;
                 return Err(error.into());
             }
@@ -253,6 +252,16 @@ impl Engine {
         }
         self.release(Some(writer)).await;
         result
+    }
+
+    /// Finds out what became of what an earlier run began, and of what a repaired log may not tell.
+    async fn resolve(&self, target: &Target, writer: &Writer) -> Result<(), RecoverError> {
+        let stop_now = &self.interrupt.stop_now;
+        recover(writer, &self.providers, &self.events, stop_now).await?;
+        if writer.state().doubtful {
+            look_for(&target.desired, writer, &self.providers, &self.events, stop_now).await?;
+        }
+        Ok(())
     }
 
     /// Plans, tells the plan and has it approved; `None` when the user said no.

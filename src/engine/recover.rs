@@ -1,14 +1,16 @@
 //! Recovery: what became of operations that an earlier run began and never finished. Runs under the lease, before
 //! planning, without a human.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
-use plinth_provider::{Context, Error, Providers, ReadRequest, Recorded, Request};
-use plinth_state::{Action, Event as LogEvent, OutcomeResult, PendingOp, State, Writer};
+use plinth_provider::{Context, Error, Providers, ReadRequest, Recorded, Request, Urn, Value};
+use plinth_state::{Action, Event as LogEvent, Intent, OutcomeResult, PendingOp, State, Writer};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Events};
+use super::graph::Desired;
 
 /// How long finding one thing out may take.
 const FIND_TIMEOUT: Duration = Duration::from_secs(120);
@@ -62,6 +64,55 @@ pub enum RecoverError {
     /// The log could not be written.
     #[error(transparent)]
     State(#[from] plinth_state::Error),
+}
+
+/// Looks for what is declared, now or by the newest revision, and not recorded, and takes over what exists: after a repair of the log that could not
+/// prove what the lost entries told. One round after the other, as long as one makes the inputs of others known.
+///
+/// # Errors
+/// As [`recover`].
+pub async fn look_for(
+    desired: &Desired,
+    writer: &Writer,
+    providers: &Providers,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(), RecoverError> {
+    let mut asked: BTreeSet<Urn> = BTreeSet::new();
+    loop {
+        let state = writer.state();
+        let mut intents = Vec::new();
+        let declared = state.declared.values().map(AsRef::as_ref);
+        let declared = declared.filter(|resource| desired.position(&resource.urn).is_none());
+        for resource in desired.resources().iter().chain(declared) {
+            if state.resources.contains_key(&resource.urn) || asked.contains(&resource.urn) {
+                continue;
+            }
+            let mut lookup = |reference: &plinth_provider::OutputRef| {
+                state.resources.get(&reference.urn)?.outputs.lookup(&reference.path)
+            };
+            let mut intent = Intent::new(writer.next_op(), Action::Create, resource.urn.clone());
+            intent.inputs = resource.inputs.resolve(&mut lookup);
+            intent.connection =
+                resource.connection.as_ref().map(|connection| connection.resolve(&mut lookup));
+            intent.dependencies = match desired.position(&resource.urn) {
+                Some(at) => desired.dependency_urns(at),
+                None => resource.options.depends_on.clone(),
+            };
+            intent.options = resource.options.clone();
+            if intent.inputs.has_unknown() || intent.connection.as_ref().is_some_and(Value::has_unknown) {
+                continue;
+            }
+            asked.insert(resource.urn.clone());
+            intents.push(LogEvent::Intent(Box::new(intent)));
+        }
+        drop(state);
+        if intents.is_empty() {
+            return Ok(());
+        }
+        writer.append(intents).await?;
+        recover(writer, providers, events, cancel).await?;
+    }
 }
 
 fn describe(action: Action, result: &OutcomeResult) -> &'static str {

@@ -13,7 +13,7 @@ use super::words::{clean, duration};
 /// From where on revisions can be returned to, when that is not all of them.
 pub fn kept_from(state: &plinth_state::State) -> Option<String> {
     let from = state.revisions_from;
-    let why = "older ones were given up, as settings.history in the stack file says";
+    let why = "older ones are no longer kept";
     (from > 0).then(|| format!("Revisions from {from} on can be returned to; {why}.\n"))
 }
 

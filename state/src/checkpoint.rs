@@ -32,6 +32,8 @@ struct Header {
     bases: Vec<Base>,
     #[serde(default, skip_serializing_if = "is_zero")]
     revisions_from: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    doubtful: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     migrated: Option<String>,
 }
@@ -61,6 +63,7 @@ pub(crate) fn encode(stack: &str, state: &State, key: Option<&DataKey>) -> Resul
         durations: state.durations.clone(),
         bases: state.bases.clone(),
         revisions_from: state.revisions_from,
+        doubtful: state.doubtful,
         migrated: state.migrated.clone(),
     })?;
     section(&mut builder, REVISIONS, &state.revisions, key)?;
@@ -120,6 +123,7 @@ pub(crate) fn decode(bytes: &[u8], stack: &str, key: Option<&DataKey>) -> Result
         next_op: header.next_op,
         bases: header.bases,
         revisions_from: header.revisions_from,
+        doubtful: header.doubtful,
         migrated: header.migrated,
     })
 }
@@ -127,4 +131,10 @@ pub(crate) fn decode(bytes: &[u8], stack: &str, key: Option<&DataKey>) -> Result
 /// The hash of an object's bytes, when they are whole.
 pub(crate) fn object_hash(bytes: &[u8]) -> Result<String, Flaw> {
     Ok(Parsed::new(bytes)?.hash)
+}
+
+/// The position and the hash of the entry that a checkpoint was made at; opens no secrets.
+pub(crate) fn place(bytes: &[u8]) -> Option<(u64, String)> {
+    let header: Header = Parsed::new(bytes).ok()?.header().ok()?;
+    Some((header.seq, header.hash))
 }

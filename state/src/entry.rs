@@ -163,6 +163,35 @@ pub(crate) async fn encode(
     Ok(Encoded { entry, bytes: bytes.into(), installs })
 }
 
+/// The bytes of a placeholder: an entry in the place of one that was lost, and the hash of these bytes.
+pub(crate) fn placeholder(
+    place: Place<'_>,
+    time: jiff::Timestamp,
+    stands_for: Option<String>,
+    event: &Event,
+) -> Result<(bytes::Bytes, String)> {
+    let mut builder = Builder::new(&Header {
+        version: VERSION,
+        seq: place.seq,
+        prev: place.prev.to_owned(),
+        epoch: place.epoch,
+        writer: place.writer,
+        time,
+        stack: place.stack.to_owned(),
+        stands_for,
+    })?;
+    builder.section(EVENTS);
+    builder.item(&item_text(event)?);
+    let (bytes, hash) = builder.finish();
+    Ok((bytes.into(), hash))
+}
+
+/// The events that can still be read in an object that is damaged: one stands on each line. None of them is proven.
+pub(crate) fn salvage(bytes: &[u8], key: Option<&DataKey>) -> Vec<Event> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
+    lines.filter_map(|line| item(line.strip_suffix(',').unwrap_or(line), key).ok()).collect()
+}
+
 /// What stands at the head of an entry, without its events; and its hash.
 pub(crate) fn decode_header(bytes: &[u8]) -> Result<(Header, String), Flaw> {
     let parsed = Parsed::new(bytes)?;

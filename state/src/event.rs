@@ -137,16 +137,29 @@ pub struct Base {
     pub object: String,
 }
 
+/// What stands in the place of a lost entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placeholder {
+    /// Its position.
+    pub seq: u64,
+    /// The hash of its bytes.
+    pub object: String,
+}
+
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Repaired {
-    /// The positions whose entries were lost, and the hashes of the placeholders' bytes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub lost: BTreeMap<u64, String>,
+    /// The placeholders in the positions whose entries were lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Placeholder>,
     /// What state goes on with after the lost ranges.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bases: Vec<Base>,
+    /// Entries were lost that no checkpoint makes up for: what they told is not known, and what is declared has to be
+    /// looked for before it is created.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
     /// The folder below the stack's that holds what was damaged.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub evidence: String,

@@ -43,6 +43,7 @@ impl State {
             Event::KeyInstalled { key } => self.key = Some(key),
             Event::RevisionStarted(started) => self.start_revision(*started, seq, time),
             Event::RevisionFinished { revision, result, counts } => {
+                self.doubtful &= result != Finish::Succeeded;
                 self.change_revision(revision, |revision| {
                     revision.finished = Some(time);
                     revision.result = Some(result);
@@ -73,6 +74,7 @@ impl State {
             // Whoever follows the log goes on from the base instead.
             Event::Lost { .. } => {}
             Event::Repaired(repaired) => {
+                self.doubtful |= repaired.doubtful;
                 self.bases.extend(repaired.bases);
                 self.bases.sort_by_key(|base| base.seq);
                 self.bases.dedup();

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::lines::{Builder, Flaw, Parsed, VERSION};
-use crate::{Log, Result, State};
+use crate::{Log, Result, State, WrappedKey};
 
 /// The last entry that a writer knew to be durable when it wrote this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,11 +13,20 @@ pub(crate) struct Head {
     pub stack: String,
     pub seq: u64,
     pub hash: String,
+    /// The wrapped data key once more, should the entry that installed it be lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<WrappedKey>,
 }
 
 impl Head {
     pub fn of(stack: &str, state: &State) -> Self {
-        Self { version: VERSION, stack: stack.to_owned(), seq: state.seq, hash: state.hash.clone() }
+        Self {
+            version: VERSION,
+            stack: stack.to_owned(),
+            seq: state.seq,
+            hash: state.hash.clone(),
+            key: state.key.clone(),
+        }
     }
 
     pub fn encode(&self) -> Result<Bytes> {

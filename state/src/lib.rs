@@ -21,9 +21,11 @@ mod lease;
 mod lines;
 mod log;
 mod reader;
+mod repair;
 mod retention;
 mod seal;
 mod state;
+mod survey;
 mod verify;
 mod writer;
 
@@ -32,12 +34,13 @@ pub use backend::{Backend, Created, folder_of, open as open_backend};
 pub use entry::Entry;
 pub use error::{Error, Result};
 pub use event::{
-    Action, Base, Change, Delta, Edit, Event, Finish, Intent, OutcomeResult, Provenance, ProvenanceKind,
-    Repaired, RevisionStarted, Slot, class_name,
+    Action, Base, Change, Delta, Edit, Event, Finish, Intent, OutcomeResult, Placeholder, Provenance,
+    ProvenanceKind, Repaired, RevisionStarted, Slot, class_name,
 };
 pub use keys::{Keys, WrappedKey};
 pub use lease::{Holder, Lease};
 pub use log::Log;
+pub use repair::{Mending, Repair, plan_repair};
 pub use retention::Retention;
 pub use seal::{DataKey, holds_secret, open_tree, seal_tree};
 pub use state::{PendingOp, Revision, State, Tracked};

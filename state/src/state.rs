@@ -43,6 +43,8 @@ pub struct State {
     pub bases: Vec<Base>,
     /// The oldest revision that can be returned to, if the log was compacted.
     pub revisions_from: u64,
+    /// Entries were lost since the last apply that succeeded: what exists may not be recorded.
+    pub doubtful: bool,
     /// Where the log goes on, if it was moved.
     pub migrated: Option<String>,
 }

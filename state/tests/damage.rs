@@ -134,7 +134,11 @@ async fn a_checkpoint_without_its_log_is_not_believed() {
     let error = Log::open(Arc::clone(&backend), STACK, no_keys()).await.unwrap_err();
     assert!(matches!(error, Error::Missing { seq, .. } if seq == last), "{error}");
     let report = verify(Arc::clone(&backend), STACK, no_keys()).await.unwrap();
-    assert!(report.problems[0].what.contains("belongs to no entry"), "{:?}", report.problems);
+    assert!(
+        report.problems[0].what.contains("are missing: a checkpoint or the hint"),
+        "{:?}",
+        report.problems
+    );
 
     let mut bytes = bytes;
     let at = bytes.len() / 2;
@@ -155,7 +159,11 @@ async fn a_checkpoint_that_differs_from_the_log_is_found_by_verify() {
     backend.put(&keys[0], foreign).await.unwrap();
     let report = verify(Arc::clone(&backend), STACK, no_keys()).await.unwrap();
     assert_eq!(report.problems.len(), 1);
-    assert!(report.problems[0].what.contains("differs from the state"), "{:?}", report.problems);
+    assert!(
+        report.problems[0].what.contains("not that of the entry at its position"),
+        "{:?}",
+        report.problems
+    );
     assert!(matches!(Log::open(backend, STACK, no_keys()).await, Err(Error::Damaged { .. })));
 }
 
