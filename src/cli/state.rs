@@ -1,5 +1,10 @@
 //! `plinth state`
 
+mod edit;
+mod export;
+mod migrate;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -12,7 +17,7 @@ use super::session::{Home, Session};
 use super::stack_args::{StackArgs, style};
 use crate::present;
 
-/// Look at what is recorded
+/// Look at what is recorded, change it, check it, mend it, move it
 #[derive(Debug, Args)]
 pub struct State {
     #[command(subcommand)]
@@ -48,6 +53,75 @@ enum Command {
         #[command(flatten)]
         lock: LockArgs,
     },
+    /// Give a resource another name; references to it follow
+    Mv {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// The resource, by URN, by kind and name, or by name where that is unique
+        #[arg(value_name = "RESOURCE")]
+        from: String,
+        /// Its new name, or a whole URN
+        #[arg(value_name = "NAME")]
+        to: String,
+        #[command(flatten)]
+        lock: LockArgs,
+    },
+    /// Forget resources; nothing is deleted
+    Rm {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// The resources, by URN, by kind and name, or by name where that is unique
+        #[arg(value_name = "RESOURCE", required = true)]
+        resources: Vec<String>,
+        /// Forget them although others need them
+        #[arg(long)]
+        force: bool,
+        /// Accepted for scripts; nothing is asked, for it can be taken back
+        #[arg(short, long, hide = true)]
+        yes: bool,
+        #[command(flatten)]
+        lock: LockArgs,
+    },
+    /// Write everything that is recorded as JSON; secrets are sealed
+    Export {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// Write to a file, for its owner alone [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Write secrets in the clear
+        #[arg(long)]
+        show_secrets: bool,
+        #[command(flatten)]
+        approve: ApproveArgs,
+    },
+    /// Record what an export holds; no system is asked or touched
+    Import {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// What `plinth state export` wrote; `-` for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Only these resources [default: all]
+        #[arg(value_name = "RESOURCE")]
+        resources: Vec<String>,
+        /// Record them as they are given although they are recorded otherwise
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        lock: LockArgs,
+    },
+    /// Take back an `mv`, `rm` or `import`
+    Undo {
+        #[command(flatten)]
+        stack: StackArgs,
+        /// The entry of the log that it made [default: the last one]
+        #[arg(value_name = "ENTRY")]
+        entry: Option<u64>,
+        #[command(flatten)]
+        lock: LockArgs,
+    },
+    Migrate(migrate::Migrate),
     /// Break the lease of another run
     Unlock {
         #[command(flatten)]
@@ -100,6 +174,18 @@ impl State {
             Command::Show { stack, urn } => show(&stack, &urn).await,
             Command::Verify { stack } => verify(&stack).await,
             Command::Repair { stack, approve, lock } => repair(&stack, approve, lock).await,
+            Command::Mv { stack, from, to, lock } => edit::rename(&stack, &from, &to, lock).await,
+            Command::Rm { stack, resources, force, lock, .. } => {
+                edit::remove(&stack, &resources, force, lock).await
+            }
+            Command::Export { stack, out, show_secrets, approve } => {
+                export::export(&stack, out.as_deref(), show_secrets, approve).await
+            }
+            Command::Import { stack, file, resources, force, lock } => {
+                export::import(&stack, &file, &resources, force, lock).await
+            }
+            Command::Undo { stack, entry, lock } => edit::undo(&stack, entry, lock).await,
+            Command::Migrate(migrate) => migrate.run().await,
             Command::Unlock { stack, approve } => unlock(&stack, approve).await,
         }
     }

@@ -60,7 +60,7 @@ impl Log {
                 return Err(Error::Migrated { stack: self.stack().to_owned(), to: to.clone() });
             }
             let epoch = state.epoch + 1;
-            let expires = jiff::Timestamp::now() + ask.ttl;
+            let expires = self.clock().now() + ask.ttl;
             let event = Event::LeaseAcquired { epoch, holder: ask.holder.clone(), expires };
             match self.append(&mut state, writer, epoch, vec![event]).await {
                 Ok(()) => return Ok(Writer::start(self.clone(), state, writer, epoch, ask.ttl)),
@@ -78,7 +78,7 @@ impl Log {
         loop {
             let looked = Instant::now();
             self.refresh(state).await?;
-            let now = jiff::Timestamp::now();
+            let now = self.clock().now();
             let Some(lease) = state.lease.as_ref().filter(|lease| !lease.is_over(now)) else { return Ok(()) };
             // Whatever was appended came from the holder: nobody else may.
             let seen = watch.take().filter(|watch| watch.seq == state.seq);

@@ -97,6 +97,7 @@ pub(crate) struct Place<'a> {
     pub prev: &'a str,
     pub epoch: u64,
     pub writer: Uuid,
+    pub time: jiff::Timestamp,
 }
 
 /// An entry's bytes beside the entry itself.
@@ -141,7 +142,7 @@ pub(crate) async fn encode(
         prev: place.prev.to_owned(),
         epoch: place.epoch,
         writer: place.writer,
-        time: jiff::Timestamp::now(),
+        time: place.time,
         stack: place.stack.to_owned(),
         stands_for: None,
     };
@@ -166,7 +167,6 @@ pub(crate) async fn encode(
 /// The bytes of a placeholder: an entry in the place of one that was lost, and the hash of these bytes.
 pub(crate) fn placeholder(
     place: Place<'_>,
-    time: jiff::Timestamp,
     stands_for: Option<String>,
     event: &Event,
 ) -> Result<(bytes::Bytes, String)> {
@@ -176,7 +176,7 @@ pub(crate) fn placeholder(
         prev: place.prev.to_owned(),
         epoch: place.epoch,
         writer: place.writer,
-        time,
+        time: place.time,
         stack: place.stack.to_owned(),
         stands_for,
     })?;

@@ -81,6 +81,12 @@ pub enum Error {
         /// Where to.
         to: String,
     },
+    /// A log cannot be moved.
+    #[error("the state cannot be moved: {why}")]
+    Migration {
+        /// Why not.
+        why: String,
+    },
     /// The history does not reach back to this revision any more.
     #[error(
         "revision {revision} of stack `{stack}` is no longer kept, so that its desired graph is not known{}",

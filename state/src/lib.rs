@@ -11,6 +11,8 @@ mod acquire;
 mod append;
 mod backend;
 mod checkpoint;
+mod clock;
+mod edit;
 mod entry;
 mod error;
 mod event;
@@ -20,6 +22,7 @@ mod keys;
 mod lease;
 mod lines;
 mod log;
+mod migrate;
 mod reader;
 mod repair;
 mod retention;
@@ -31,6 +34,8 @@ mod writer;
 
 pub use acquire::Ask;
 pub use backend::{Backend, Created, folder_of, open as open_backend};
+pub use clock::Clock;
+pub use edit::EditError;
 pub use entry::Entry;
 pub use error::{Error, Result};
 pub use event::{
@@ -40,6 +45,7 @@ pub use event::{
 pub use keys::{Keys, WrappedKey};
 pub use lease::{Holder, Lease};
 pub use log::Log;
+pub use migrate::{Migration, Moved, stacks};
 pub use repair::{Mending, Repair, plan_repair};
 pub use retention::Retention;
 pub use seal::{DataKey, holds_secret, open_tree, seal_tree};

@@ -13,7 +13,9 @@ use crate::append::{Landed, create};
 use crate::entry::{KeyRing, Place, blocking, decode, encode, texts};
 use crate::lines::Flaw;
 use crate::reader::Reader;
-use crate::{Backend, DataKey, Entry, Error, Event, Keys, Result, Retention, State, WrappedKey, checkpoint};
+use crate::{
+    Backend, Clock, DataKey, Entry, Error, Event, Keys, Result, Retention, State, WrappedKey, checkpoint,
+};
 
 /// How often a log is read again that seems to lack something: entries may have been compacted away meanwhile.
 const READS: u32 = 3;
@@ -27,6 +29,7 @@ pub struct Log {
     data_key: Arc<Mutex<Option<DataKey>>>,
     tail: Arc<Tail>,
     retention: Retention,
+    clock: Clock,
 }
 
 /// How much there is to read after the newest checkpoint.
@@ -86,6 +89,7 @@ impl Log {
             data_key: Arc::default(),
             tail: Arc::default(),
             retention: Retention::default(),
+            clock: Clock::default(),
         })
     }
 
@@ -94,7 +98,25 @@ impl Log {
     /// # Errors
     /// As [`Log::open`].
     pub async fn refresh(&self, state: &mut State) -> Result<()> {
-        self.follow(state, false).await
+        match self.follow(state, false).await {
+            // What comes next may have been compacted away: the log begins later now.
+            Err(Error::Missing { .. }) => {
+                *state = self.read().await?;
+                Ok(())
+            }
+            followed => followed,
+        }
+    }
+
+    /// The same log, by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The clock that leases and entries are timed by.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// The same log, keeping only so much of its history from now on.
@@ -227,7 +249,8 @@ impl Log {
         let ring = self.ring();
         let seq = state.seq + 1;
         let texts = texts(&events)?;
-        let place = Place { stack: &self.stack, seq, prev: &state.hash, epoch, writer };
+        let time = self.clock.now();
+        let place = Place { stack: &self.stack, seq, prev: &state.hash, epoch, writer, time };
         let encoded = encode(place, events, &texts, &ring).await?;
         match create(&*self.backend, &self.entry_key(seq), &encoded.bytes).await? {
             Landed::Other(_) => Err(Error::Moved { seq }),

@@ -502,8 +502,8 @@ impl Repair {
                 (None, Some(point)) if resume == seq => Some(point.state.hash.clone()),
                 _ => None,
             };
-            let place = Place { stack: self.log.stack(), seq, prev: &prev, epoch, writer };
-            let (bytes, hash) = placeholder(place, time, stands_for.clone(), &Event::Lost { resume })?;
+            let place = Place { stack: self.log.stack(), seq, prev: &prev, epoch, writer, time };
+            let (bytes, hash) = placeholder(place, stands_for.clone(), &Event::Lost { resume })?;
             made.insert(seq, (stands_for.unwrap_or(hash), bytes));
         }
         Ok(made)
@@ -552,7 +552,8 @@ impl Repair {
     async fn append(&self, state: &mut State, writer: Uuid, epoch: u64, events: Vec<Event>) -> Result<()> {
         let seq = state.seq + 1;
         let texts = texts(&events)?;
-        let place = Place { stack: self.log.stack(), seq, prev: &state.hash, epoch, writer };
+        let time = self.log.clock().now();
+        let place = Place { stack: self.log.stack(), seq, prev: &state.hash, epoch, writer, time };
         let encoded = encode(place, events, &texts, &self.log.ring()).await?;
         match create(self.log.backend(), &self.log.entry_key(seq), &encoded.bytes).await? {
             Landed::Other(_) => Err(Error::Moved { seq }),

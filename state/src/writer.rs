@@ -204,7 +204,7 @@ impl Appender {
         } else if Instant::now() >= self.renew {
             // Counted from the try, not from its success: a store that is down must not be asked without a pause.
             self.renew = Instant::now() + self.every;
-            lease = Some(Event::LeaseRenewed { expires: jiff::Timestamp::now() + self.ttl });
+            lease = Some(Event::LeaseRenewed { expires: self.log.clock().now() + self.ttl });
         }
         if let Some(event) = lease {
             texts.extend(self::texts(std::slice::from_ref(&event))?);
@@ -214,7 +214,8 @@ impl Appender {
             let state = Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner));
             let seq = state.seq + 1;
             let stack = self.log.stack();
-            let place = Place { stack, seq, prev: &state.hash, epoch: self.epoch, writer: self.id };
+            let time = self.log.clock().now();
+            let place = Place { stack, seq, prev: &state.hash, epoch: self.epoch, writer: self.id, time };
             let mut encoded = encode(place, events, &texts, &self.ring).await?;
             // Not shared while the state changes: a shared one would have to be copied.
             drop(state);
@@ -317,7 +318,7 @@ impl Appender {
             let _ = upkeep.await;
         }
         let state = self.state();
-        match self.log.compaction(&state, jiff::Timestamp::now()).await {
+        match self.log.compaction(&state, self.log.clock().now()).await {
             Ok(event) => event,
             Err(error) => {
                 tracing::warn!(%error, "the state log was not compacted");

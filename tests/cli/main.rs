@@ -7,4 +7,5 @@ mod mistakes;
 mod promotion;
 mod runs;
 mod secrets;
+mod state;
 mod support;

@@ -1,0 +1,113 @@
+//! `plinth state migrate`
+
+use clap::Args;
+use plinth_state::Migration;
+
+use super::super::failure::{Code, Failure};
+use super::super::session::Home;
+use super::super::stack_args::{OutputArgs, PlaceArgs};
+use super::{LockArgs, holder};
+use crate::present;
+
+/// Move state to other storage: copied, verified, resumable; the old place then says where it went
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// Where state lives
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// Where it shall live
+    #[arg(long, value_name = "URL")]
+    to: String,
+    /// Only this stack, by its name in the state [default: every stack]
+    #[arg(short, long, value_name = "STACK")]
+    stack: Option<String>,
+    /// The passphrase that protects secrets in state; without one, an identity file beside the state does
+    #[arg(long, env = "PLINTH_PASSPHRASE", hide_env_values = true, hide = true)]
+    passphrase: Option<String>,
+    #[command(flatten)]
+    lock: LockArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+impl Migrate {
+    /// Runs the command.
+    pub async fn run(self) -> Result<Code, Failure> {
+        if self.from.trim_end_matches('/') == self.to.trim_end_matches('/') {
+            return Err(Failure::new("`--from` and `--to` are the same"));
+        }
+        let place = |url: &str| PlaceArgs {
+            state: Some(url.to_owned()),
+            rehearse: false,
+            faults: None,
+            passphrase: self.passphrase.clone(),
+        };
+        let old = Home::of(&place(&self.from), None, "")?;
+        let new = Home::of(&place(&self.to), None, "")?;
+        let keys = old.keys(&place(&self.from), plinth_stacks::model::Encryption::Auto)?;
+        let migration = Migration {
+            from: plinth_state::open_backend(&old.url)?,
+            to: plinth_state::open_backend(&new.url)?,
+            to_url: new.url.clone(),
+            keys,
+            holder: holder("state migrate"),
+            lock_timeout: self.lock.timeout(),
+        };
+        let stacks = match &self.stack {
+            Some(stack) => vec![stack.clone()],
+            None => plinth_state::stacks(&*migration.from).await?,
+        };
+        if stacks.is_empty() {
+            return Err(Failure::new(format!("there is no stack's state in {}", old.url)));
+        }
+        let brought = bring_identity(&old, &new)?;
+        for stack in &stacks {
+            let moved = migration.run(stack).await?;
+            let event = serde_json::json!({
+                "event": "migrated", "stack": stack, "from": old.url, "to": new.url, "copied": moved.copied,
+                "present": moved.present, "entries": moved.entries, "resources": moved.resources,
+            });
+            present::out(&if self.output.json {
+                format!("{event}\n")
+            } else {
+                let objects = present::count(moved.copied, "object");
+                let there = if moved.present > 0 {
+                    format!(", {} were there already", moved.present)
+                } else {
+                    String::new()
+                };
+                format!(
+                    "Moved {stack}: {objects} copied{there}; {} and {} verified.\n",
+                    present::count(moved.entries, "entry"),
+                    present::count(moved.resources as u64, "resource"),
+                )
+            });
+        }
+        if !self.output.json {
+            if brought {
+                present::out(&format!("The key of its secrets was copied to {}.\n", new.identity.display()));
+            }
+            present::out(&format!(
+                "Set `settings.state: {}` in the stack file, or `--state`. Runs against the old place stop and say so.\n",
+                new.url
+            ));
+        }
+        Ok(Code::Done)
+    }
+}
+
+/// The identity file lies beside the state: it goes along, and stays at the old place too.
+fn bring_identity(old: &Home, new: &Home) -> Result<bool, Failure> {
+    if old.identity == new.identity || !old.identity.exists() || new.identity.exists() {
+        return Ok(false);
+    }
+    let failed = |error: std::io::Error| {
+        Failure::new(format!("the identity file {} cannot be copied: {error}", old.identity.display()))
+    };
+    if let Some(folder) = new.identity.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    // A copy keeps the permissions.
+    std::fs::copy(&old.identity, &new.identity).map_err(failed)?;
+    Ok(true)
+}
