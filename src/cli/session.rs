@@ -166,7 +166,7 @@ impl Session {
             let place = Place::new(&self.home.place, options);
             providers = providers
                 .with(Arc::new(LocalCloud::new(place.clone())))
-                .with(Arc::new(Kubernetes::new(Arc::new(Embedded::new(place.clone())))));
+                .with(Arc::new(Kubernetes::new(Arc::new(Embedded::new(place.clone(), &self.home.place)))));
             self.place = Some(place);
         } else {
             let cluster = Arc::new(self.kubeconfig());

@@ -1,5 +1,6 @@
 //! The binary as a user runs it: each test has a folder of its own, an embedded cloud of its own, and real clients.
 
+mod cluster;
 mod crash;
 mod day_two;
 mod main_job;

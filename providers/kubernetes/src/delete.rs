@@ -142,6 +142,7 @@ pub(crate) async fn until_gone(
 ) -> Result<()> {
     let mut delay = Duration::from_millis(20);
     let mut last = format!("{} is being deleted", target.id());
+    let mut told = String::new();
     let path = target.path();
     loop {
         let work = cluster.get(context, &path);
@@ -149,11 +150,12 @@ pub(crate) async fn until_gone(
         if tree::text(&live, "metadata.uid") != Some(uid) {
             return Ok(());
         }
-        let reason = lingering(&live);
-        if reason != last && delay > Duration::from_millis(300) {
-            context.reporter.waiting(&reason);
+        last = lingering(&live);
+        // Most are gone before anybody asks why not.
+        if last != told && delay > Duration::from_millis(200) {
+            context.reporter.waiting(&last);
+            told.clone_from(&last);
         }
-        last = reason;
         let sleep = async {
             tokio::time::sleep(delay).await;
             Ok(())

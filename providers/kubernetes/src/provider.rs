@@ -33,6 +33,10 @@ impl Kubernetes {
         Self { connector, served: Mutex::default() }
     }
 
+    pub(crate) fn is_there(&self, connection: Option<&Value>) -> bool {
+        self.connector.is_there(connection)
+    }
+
     pub(crate) async fn cluster(&self, context: &Context, connection: Option<&Value>) -> Result<Cluster> {
         let served = {
             let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);

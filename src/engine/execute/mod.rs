@@ -525,6 +525,8 @@ impl<'a> Run<'a> {
                 continue;
             }
             self.report.skipped += 1;
+            // Also when it came before the first step had begun.
+            self.report.interrupted |= because.is_none() && self.execution.interrupt.stop.is_cancelled();
             let because = because.unwrap_or_else(|| "the run was interrupted".to_owned());
             self.execution.events.send(Event::StepSkipped { urn: step.urn.clone(), op: step.op, because });
         }

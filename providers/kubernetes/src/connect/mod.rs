@@ -21,6 +21,13 @@ pub trait Connector: Send + Sync {
     /// When the cluster's address or credentials cannot be had.
     async fn client(&self, connection: Option<&Value>) -> Result<kube::Client>;
 
+    /// Whether there is anything to ask yet. A cluster that would only be started by asking has nothing to say to a
+    /// plan, and a plan starts nothing.
+    fn is_there(&self, connection: Option<&Value>) -> bool {
+        let _ = connection;
+        true
+    }
+
     /// The API server did not accept the client's credentials: the next [`Connector::client`] must bring new ones.
     async fn forget(&self, connection: Option<&Value>) {
         let _ = connection;

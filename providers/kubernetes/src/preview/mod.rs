@@ -65,6 +65,9 @@ pub(crate) async fn many(
 async fn on_cluster(provider: &Kubernetes, context: &Context, asked: &[PreviewRequest<'_>]) -> Vec<Answer> {
     let all = |error: &Error| asked.iter().map(|_| Err(error.clone())).collect::<Vec<_>>();
     let Some(first) = asked.first() else { return Vec::new() };
+    if !provider.is_there(first.connection) {
+        return asked.iter().map(|_| Ok(Preview::default())).collect();
+    }
     let brief = Context { deadline: context.deadline.min(Instant::now() + REACH), ..context.clone() };
     let cluster = match provider.cluster(&brief, first.connection).await {
         Ok(cluster) => cluster,

@@ -75,9 +75,12 @@ async fn a_hanging_finalizer_is_named_with_who_set_it() {
         .raw("PATCH", &format!("{path}?fieldManager=holder"), "application/merge-patch+json", &patch)
         .await;
     let context = plinth_provider::Context::new("s", std::time::Duration::from_secs(2));
+    let context = plinth_provider::Context { reporter: cluster.told.clone(), ..context };
     let error = cluster.provider.delete(&context, &recorded).await.unwrap_err();
     assert_eq!(error.class, Class::Timeout);
     assert!(error.message.contains("example.com/hold (set by holder)"), "{error}");
+    let told = cluster.told.waiting.lock().unwrap();
+    assert!(told.iter().any(|reason| reason.contains("(set by holder)")), "said while waiting: {told:?}");
 }
 
 #[tokio::test]
