@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 /// In the order in which they were recorded: later ones go on with what earlier ones left.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("apply", include_str!("recorded/apply.yaml")),
     ("values", include_str!("recorded/values.yaml")),
     ("services", include_str!("recorded/services.yaml")),
@@ -24,6 +24,7 @@ const FILES: [(&str, &str); 12] = [
     ("checks", include_str!("recorded/checks.yaml")),
     ("verbs", include_str!("recorded/verbs.yaml")),
     ("reads", include_str!("recorded/reads.yaml")),
+    ("fields", include_str!("recorded/fields.yaml")),
     ("deletes", include_str!("recorded/deletes.yaml")),
     ("watches", include_str!("recorded/watches.yaml")),
     ("custom", include_str!("recorded/custom.yaml")),

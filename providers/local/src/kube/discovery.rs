@@ -49,7 +49,16 @@ pub(crate) fn answer(server: &Server, ask: &Ask) -> Option<Result<Reply, Status>
 }
 
 fn groups(server: &Server) -> Vec<(String, Vec<String>)> {
-    server.registry.groups().into_iter().filter(|(g, _)| !g.is_empty()).collect()
+    let mut groups: Vec<(String, Vec<String>)> =
+        server.registry.groups().into_iter().filter(|(g, _)| !g.is_empty()).collect();
+    for (group, version, _) in server.aggregated() {
+        match groups.iter_mut().find(|(g, _)| *g == group) {
+            Some((_, versions)) if versions.contains(&version) => {}
+            Some((_, versions)) => versions.push(version),
+            None => groups.push((group, vec![version])),
+        }
+    }
+    groups
 }
 
 fn paths(server: &Server) -> Vec<String> {
@@ -129,7 +138,14 @@ fn verbs(resource: &Resource) -> Vec<&'static str> {
 fn resources(server: &Server, group: &str, version: &str) -> Result<Reply, Status> {
     let all = server.registry.all();
     let found: Vec<_> = all.iter().filter(|r| r.group == group && r.version == version).collect();
-    let first = found.first().ok_or_else(Status::no_such_path)?;
+    let Some(first) = found.first() else {
+        return match server.aggregates(group, version) {
+            Some(true) => Ok(Reply::ok(json!({"kind": "APIResourceList", "apiVersion": "v1",
+                "groupVersion": format!("{group}/{version}"), "resources": []}))),
+            Some(false) => Err(Status::unavailable()),
+            None => Err(Status::no_such_path()),
+        };
+    };
     let mut list = Vec::new();
     for resource in &found {
         let mut entry = json!({
@@ -194,6 +210,14 @@ fn aggregate(server: &Server, ask: &Ask, core: bool) -> Reply {
             json!({"name": name, "creationTimestamp": null})
         };
         items.push(json!({"metadata": meta, "versions": versions}));
+    }
+    for (group, version, available) in server.aggregated().into_iter().filter(|_| !core) {
+        // What does not answer is known by name only.
+        let entry = match available {
+            true => json!({"version": version, "freshness": "Current", "resources": []}),
+            false => json!({"version": version, "freshness": "Stale"}),
+        };
+        items.push(json!({"metadata": {"name": group}, "versions": [entry]}));
     }
     let mut reply = Reply::ok(json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {},

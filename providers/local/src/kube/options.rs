@@ -37,6 +37,8 @@ pub struct Options {
     pub external_secrets: bool,
     /// What goes wrong on purpose.
     pub faults: Option<Arc<dyn Faults>>,
+    /// How long every request takes at least, reads included.
+    pub latency: Duration,
     /// Which simulated delays take longer than usual.
     pub slow: Option<Slow>,
 }
@@ -66,6 +68,7 @@ impl Default for Options {
             webhooks: true,
             external_secrets: true,
             faults: None,
+            latency: Duration::ZERO,
             slow: None,
         }
     }

@@ -124,6 +124,12 @@ impl Status {
         status.plain = true;
         status
     }
+    /// 503 for what another server was to answer: plain text, not an object.
+    pub fn unavailable() -> Self {
+        let mut status = Self::new(503, "ServiceUnavailable", "service unavailable");
+        status.plain = true;
+        status
+    }
     /// 409 for an object that is there already.
     pub fn already_exists(group: &str, plural: &str, name: &str) -> Self {
         Self::new(409, "AlreadyExists", format!("{} \"{name}\" already exists", qualified(group, plural)))

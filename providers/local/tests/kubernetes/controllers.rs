@@ -598,3 +598,56 @@ async fn objects_fail_as_they_ask_to() {
     assert_eq!(get(&api, &format!("{NS}/services/s")).await.body["status"]["loadBalancer"], json!({}));
     assert_eq!(get(&api, &format!("{NS}/persistentvolumeclaims/c")).await.body["status"]["phase"], "Pending");
 }
+
+#[tokio::test]
+async fn an_api_that_does_not_answer_is_stale_and_keeps_namespaces_from_ending() {
+    let api = alive();
+    let services = "/apis/apiregistration.k8s.io/v1/apiservices";
+    let service = json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": "v1.broken.example"},
+        "spec": {"group": "broken.example", "version": "v1", "groupPriorityMinimum": 100, "versionPriority": 100,
+            "insecureSkipTLSVerify": true, "service": {"namespace": "default", "name": "nosuch"}}});
+    assert_eq!(post(&api, services, service).await.code, 201);
+    let path = format!("{services}/v1.broken.example");
+    until(&api, &path, |r| condition(&r.body, "Available")["reason"] == "ServiceNotFound").await;
+    for path in ["/apis/broken.example/v1", "/apis/broken.example/v1/foos"] {
+        let refused = get(&api, path).await;
+        assert_eq!((refused.code, &refused.body), (503, &json!("service unavailable\n")));
+    }
+    let groups = get(&api, "/apis").await;
+    assert!(
+        groups.body["groups"].as_array().is_some_and(|g| g.iter().any(|g| g["name"] == "broken.example"))
+    );
+    let space = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ends"}});
+    post(&api, "/api/v1/namespaces", space).await;
+    delete(&api, "/api/v1/namespaces/ends").await;
+    let stuck = until(&api, "/api/v1/namespaces/ends", |r| {
+        condition(&r.body, "NamespaceDeletionDiscoveryFailure")["status"] == "True"
+    })
+    .await;
+    let why = condition(&stuck.body, "NamespaceDeletionDiscoveryFailure")["message"].clone();
+    assert_eq!(
+        why,
+        "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: broken.example/v1: stale GroupVersion discovery: broken.example/v1"
+    );
+    delete(&api, &path).await;
+    until(&api, "/api/v1/namespaces/ends", |r| r.code == 404).await;
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_exceeded_stays_so_until_something_moves() {
+    let api = alive();
+    let path = format!("{APPS}/deployments/stuck");
+    let mut stuck = workload("Deployment", "stuck", "n:1", 1);
+    stuck["spec"]["progressDeadlineSeconds"] = json!(1);
+    stuck["spec"]["template"]["spec"]["nodeSelector"] = json!({"no": "where"});
+    apply(&api, &path, "p", stuck.clone()).await;
+    until(&api, &path, |r| condition(&r.body, "Progressing")["reason"] == "ProgressDeadlineExceeded").await;
+    for _ in 0..20 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        let now = get(&api, &path).await;
+        assert_eq!(condition(&now.body, "Progressing")["reason"], "ProgressDeadlineExceeded");
+    }
+    stuck["spec"]["template"]["spec"]["nodeSelector"] = json!({"kubernetes.io/os": "linux"});
+    apply(&api, &path, "p", stuck).await;
+    until(&api, &path, |r| condition(&r.body, "Progressing")["reason"] == "NewReplicaSetAvailable").await;
+}

@@ -23,7 +23,7 @@ impl Controller for Aggregation {
                 gathering.map(|r| Key::new(ROLES, "", name(r))).collect()
             }
             SERVICES if !deleted => vec![key.clone()],
-            "services" => {
+            "services" | "endpoints" => {
                 let (found, _) = server.store.list(SERVICES, None);
                 let behind = found.iter().filter(|a| a.text("spec.service.name") == key.name);
                 behind.map(|a| Key::new(SERVICES, "", name(a))).collect()
@@ -67,7 +67,15 @@ fn available(server: &Server, key: &Key, service: &Json) -> Result<Again, Status
     let (state, reason, message) = if target.is_empty() {
         ("True", "Local", "Local APIServices are always available".to_owned())
     } else if server.store.get(&Key::new("services", ns, target)).is_some() {
-        ("True", "Passed", "all checks passed".to_owned())
+        let endpoints = server.store.get(&Key::new("endpoints", ns, target));
+        let ready =
+            endpoints.is_some_and(|e| e.list("subsets").iter().any(|s| !s.list("addresses").is_empty()));
+        if ready {
+            ("True", "Passed", "all checks passed".to_owned())
+        } else {
+            let why = format!("endpoints for service/{target} in \"{ns}\" have no addresses");
+            ("False", "MissingEndpoints", why)
+        }
     } else {
         ("False", "ServiceNotFound", format!("service/{target} in \"{ns}\" is not present"))
     };

@@ -241,7 +241,10 @@ fn status(
     let since = progressing.map(|c| c.text("lastUpdateTime")).and_then(|t| t.parse::<jiff::Timestamp>().ok());
     let observed = deployment.int("status.observedGeneration") == deployment.int("metadata.generation");
     let elapsed = since.map_or(0, |t| jiff::Timestamp::now().as_second() - t.as_second());
-    let timed_out = !complete && observed && !moved && since.is_some() && elapsed >= deadline;
+    // Once exceeded it stays so until something moves.
+    let exceeded = progressing.is_some_and(|c| c.text("reason") == "ProgressDeadlineExceeded");
+    let overdue = exceeded || (since.is_some() && elapsed >= deadline);
+    let timed_out = !complete && observed && !moved && overdue;
     let progress = if paused {
         ("Unknown", "DeploymentPaused", "Deployment is paused".to_owned())
     } else if complete {
@@ -264,7 +267,8 @@ fn status(
             ("availableReplicas", available),
             ("unavailableReplicas", (total - available).max(0)),
         ] {
-            if value == 0 || (paused && field == "updatedReplicas" && updated == 0) {
+            // A Deployment that was paused from the start counts nothing.
+            if value == 0 || (paused && current.is_none() && replicas == 0) {
                 remove(d, &format!("status.{field}"));
             } else {
                 set(d, &format!("status.{field}"), value);

@@ -141,6 +141,9 @@ fn status(
         if suspended {
             remove(o, "status.startTime");
             set_condition(o, "Suspended", "True", "JobSuspended", "Job suspended", &time);
+            for c in super::super::json::list_mut(o, "status.conditions").into_iter().flatten() {
+                super::super::json::default(c, "lastProbeTime", time.clone());
+            }
             return;
         }
         if condition(o, "Suspended").is_some() {

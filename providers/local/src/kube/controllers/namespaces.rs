@@ -31,7 +31,7 @@ impl Controller for Namespaces {
     fn reconcile(&self, server: &Server, key: &Key) -> Result<Again, Status> {
         let Some(found) = server.store.get(key) else { return Ok(None) };
         if deleting(&found) {
-            return end(server, key).map(|()| None);
+            return end(server, key);
         }
         let account = Key::new("serviceaccounts", &key.name, "default");
         if server.store.get(&account).is_none() {
@@ -65,7 +65,7 @@ fn make(server: &Server, object: Json) -> Result<(), Status> {
 }
 
 /// Deletes what a namespace holds, and the namespace once that is gone.
-fn end(server: &Server, key: &Key) -> Result<(), Status> {
+fn end(server: &Server, key: &Key) -> Result<Again, Status> {
     let mut left: Vec<(String, usize)> = Vec::new();
     let mut finalizers: Vec<(String, usize)> = Vec::new();
     for storage in server.store.resources() {
@@ -88,6 +88,16 @@ fn end(server: &Server, key: &Key) -> Result<(), Status> {
             }
         }
     }
+    // Nobody knows what a group that does not answer still holds here.
+    let mut stale: Vec<String> = server
+        .aggregated()
+        .into_iter()
+        .filter(|(.., fine)| !fine)
+        .map(|(g, v, _)| format!("{g}/{v}"))
+        .collect();
+    stale.sort();
+    let failing: Vec<String> =
+        stale.iter().map(|s| format!("{s}: stale GroupVersion discovery: {s}")).collect();
     let time = now();
     server.system_update(MANAGER, "status", key, |n| {
         let mut say = |kind: &str, bad: bool, reason: (&str, &str), message: &str, fine: &str| {
@@ -97,9 +107,13 @@ fn end(server: &Server, key: &Key) -> Result<(), Status> {
         };
         say(
             "NamespaceDeletionDiscoveryFailure",
-            false,
-            ("", "ResourcesDiscovered"),
-            "",
+            !stale.is_empty(),
+            ("DiscoveryFailed", "ResourcesDiscovered"),
+            &format!(
+                "Discovery failed for some groups, {} failing: unable to retrieve the complete list of server APIs: {}",
+                stale.len(),
+                failing.join(", ")
+            ),
             "All resources successfully discovered",
         );
         say(
@@ -141,8 +155,11 @@ fn end(server: &Server, key: &Key) -> Result<(), Status> {
             "All content-preserving finalizers finished",
         );
     })?;
+    if !stale.is_empty() {
+        return Ok(Some(std::time::Duration::from_millis(500)));
+    }
     if left.is_empty() {
         server.system_update(MANAGER, "finalize", key, |n| set(n, "spec.finalizers", json!([])))?;
     }
-    Ok(())
+    Ok(None)
 }

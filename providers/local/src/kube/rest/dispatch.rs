@@ -27,6 +27,9 @@ pub(crate) async fn dispatch(server: Arc<Server>, request: Request<Body>) -> Res
         }
     };
     let ask = Ask::new(parts, bytes);
+    if !server.options.latency.is_zero() {
+        tokio::time::sleep(server.options.latency).await;
+    }
     let mut lose = false;
     if let Some(faults) = server.options.faults.clone().filter(|_| mutates(&ask)) {
         match faults.decide(ask.method.as_str(), &ask.path) {
@@ -126,9 +129,11 @@ fn health(path: &str, ask: &Ask) -> Option<Result<Reply, Status>> {
 
 fn resource(server: &Arc<Server>, ask: Ask, target: &Target, yaml: bool) -> Result<Response<Body>, Status> {
     let resource = server.registry.find(&target.group, &target.version, &target.plural).ok_or_else(|| {
-        match server.registry.serves(&target.group, &target.version) {
-            true => Status::no_such_resource(),
-            false => Status::no_such_path(),
+        let served = server.registry.serves(&target.group, &target.version);
+        match (served, server.aggregates(&target.group, &target.version)) {
+            (false, Some(false)) => Status::unavailable(),
+            (true, _) | (_, Some(true)) => Status::no_such_resource(),
+            _ => Status::no_such_path(),
         }
     })?;
     let all_namespaces = resource.namespaced && target.namespace.is_empty();

@@ -137,6 +137,28 @@ impl Server {
         }
     }
 
+    /// The groups and versions that services in the cluster are to serve, and whether they can. Nobody serves anything
+    /// there: what can be reached has no resources.
+    pub fn aggregated(&self) -> Vec<(String, String, bool)> {
+        let (services, _) = self.store.list("apiservices.apiregistration.k8s.io", None);
+        let remote = services.iter().filter(|s| !s.text("spec.service.name").is_empty());
+        remote
+            .map(|s| {
+                let available =
+                    super::json::condition(s, "Available").is_some_and(|c| c.text("status") == "True");
+                (s.text("spec.group").to_owned(), s.text("spec.version").to_owned(), available)
+            })
+            .collect()
+    }
+
+    /// Whether a service in the cluster is to serve a group and version, and whether it can.
+    pub fn aggregates(&self, group: &str, version: &str) -> Option<bool> {
+        self.aggregated()
+            .into_iter()
+            .find(|(g, v, _)| g == group && v == version)
+            .map(|(.., available)| available)
+    }
+
     /// The class that is marked as the default, the newest if several are.
     pub fn default_class(&self) -> Option<String> {
         let (classes, _) = self.store.list("storageclasses.storage.k8s.io", None);

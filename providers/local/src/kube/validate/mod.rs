@@ -5,6 +5,7 @@ mod immutable;
 mod names;
 mod pod_security;
 mod pods;
+mod values;
 mod workloads;
 
 pub(crate) use immutable::forbid;
@@ -43,6 +44,7 @@ pub(crate) fn object(resource: &Resource, object: &Json) -> Vec<Cause> {
         ("apiextensions.k8s.io", _) => definitions::definition(object),
         _ => Vec::new(),
     });
+    causes.extend(values::object(resource, object));
     causes
 }
 
@@ -112,6 +114,11 @@ fn secret(object: &Json) -> Vec<Cause> {
         "kubernetes.io/tls" => &["tls.crt", "tls.key"],
         "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
         "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
+        "kubernetes.io/basic-auth"
+            if ["username", "password"].iter().all(|k| object.at("data").get(*k).is_none()) =>
+        {
+            &["username", "password"]
+        }
         _ => &[],
     };
     for key in needs {
@@ -207,6 +214,9 @@ fn binding(object: &Json) -> Vec<Cause> {
         causes.push(Cause::required("roleRef.name", ""));
     }
     for (index, subject) in object.list("subjects").iter().enumerate() {
+        if subject.text("name").is_empty() {
+            causes.push(Cause::required(format!("subjects[{index}].name"), ""));
+        }
         let cluster_wide = object.text("kind") == "ClusterRoleBinding";
         if cluster_wide && subject.text("kind") == "ServiceAccount" && subject.text("namespace").is_empty() {
             causes.push(Cause::required(format!("subjects[{index}].namespace"), ""));

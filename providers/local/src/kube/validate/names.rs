@@ -22,6 +22,11 @@ pub(crate) fn label_value_error(text: &str) -> Option<&'static str> {
     (!text.is_empty() && !is_name_part(text)).then_some(LABEL_VALUE)
 }
 
+/// Why a text is no name in the form of a domain.
+pub(super) fn subdomain_error(text: &str) -> Option<&'static str> {
+    (!is_subdomain(text)).then_some(SUBDOMAIN)
+}
+
 /// Finalizers that need no domain.
 const FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
 
@@ -175,9 +180,15 @@ pub(super) fn port_or_name(value: &Json, path: &str) -> Vec<Cause> {
         Json::String(text) => {
             let mut causes = Vec::new();
             if text.len() > 15 {
-                causes.push(Cause::invalid(path, value, "must be no more than 15 characters long"));
+                causes.push(Cause::invalid(path, value, "must be no more than 15 characters"));
             }
-            if !text.chars().any(|c| c.is_ascii_alphabetic()) {
+            if text.len() <= 15
+                && text.chars().any(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
+            {
+                let why = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
+                causes.push(Cause::invalid(path, value, why));
+            }
+            if !text.chars().any(|c| c.is_ascii_lowercase()) {
                 causes.push(Cause::invalid(path, value, "must contain at least one letter (a-z)"));
             }
             causes

@@ -57,6 +57,7 @@ pub(super) fn spec(spec: &Json, path: &str) -> Vec<Cause> {
             &["Always", "OnFailure", "Never"],
         ));
     }
+    causes.extend(super::values::pod(spec, path));
     causes
 }
 
