@@ -7,6 +7,7 @@ use super::failure::{Code, Failure};
 use super::interrupt;
 use super::session::{Home, load};
 use super::stack_args::StackArgs;
+use crate::faults::Injector;
 use crate::present;
 
 /// The embedded cloud and its Kubernetes API
@@ -45,7 +46,11 @@ impl Local {
     pub async fn run(self) -> Result<Code, Failure> {
         match self.command {
             Command::Serve { stack, port } => {
-                let options = Options { faults: stack.place.faults, ..Options::default() };
+                let faults = stack.place.faults.clone().map(Injector::new).transpose();
+                let faults = faults.map_err(|error| {
+                    Failure::new(format!("the audit file of --faults cannot be opened: {error}"))
+                })?;
+                let options = faults.as_ref().map(Injector::place).unwrap_or_default();
                 let place = Place::new(&home(&stack)?.place, options);
                 let stop = interrupt::on_signals().stop;
                 let json = stack.output.json;

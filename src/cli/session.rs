@@ -4,12 +4,12 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use plinth_kubernetes::{Connector, KubeconfigConnector, Kubernetes};
-use plinth_local::{LocalCloud, Options as PlaceOptions, Place};
-use plinth_provider::{Path, Providers, Resource, Urn, Value, builtin::Builtin};
+use plinth_local::{LocalCloud, Place};
+use plinth_provider::{Path, Provider, Providers, Resource, Urn, Value, builtin::Builtin};
 use plinth_stacks::file::{self, Loaded};
 use plinth_stacks::model::{Cloud, Encryption};
 use plinth_stacks::program::{Target as ProgramTarget, program};
-use plinth_state::{Keys, Log, Retention, State};
+use plinth_state::{Clock, Keys, Log, Retention, State};
 use sha2::{Digest, Sha256};
 
 use super::embedded::Embedded;
@@ -17,6 +17,7 @@ use super::failure::{Diagnostic, Failure};
 use super::interrupt;
 use super::stack_args::{PlaceArgs, StackArgs};
 use crate::engine::{Engine, Events, PlanError, Refresh, RunError, Settings, Target};
+use crate::faults::Injector;
 
 /// How old a recorded fact may be before a plan reads it again, unless the stack file says otherwise.
 const DEFAULT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -103,6 +104,8 @@ pub struct Session {
     pub rehearse: bool,
     /// Where things live.
     pub home: Home,
+    /// What goes wrong on purpose.
+    faults: Option<Injector>,
     /// The embedded cloud and cluster, if the stack lives there.
     pub place: Option<Place>,
     /// The user's own cluster, if the stack lives there.
@@ -126,13 +129,20 @@ impl Session {
         let name = loaded.stack.name.to_string();
         let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
         let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
+        let faults = injector(args, &loaded)?;
         let backend = plinth_state::open_backend(&home.url)?;
+        let backend = match &faults {
+            Some(faults) => faults.storage(backend),
+            None => backend,
+        };
         let (log, state) = Log::open(backend, &name, keys).await?;
         let history = loaded.stack.settings.history.unwrap_or_default();
         let log = log.with_retention(Retention {
             revisions: history.keep_revisions.map(|count| u64::from(count.get())),
             days: history.keep_days.map(|days| u64::from(days.get())),
         });
+        let skew = faults.as_ref().map(|faults| faults.spec().clock).unwrap_or_default();
+        let log = log.with_clock(Clock::skewed(skew));
         let own_tree = loaded.tree.clone();
         let loaded = match state.promotion() {
             Some(promotion) => {
@@ -148,32 +158,38 @@ impl Session {
             own_tree,
             rehearse: args.place.rehearse,
             home,
+            faults,
             place: None,
             cluster: None,
             providers: Providers::new(),
             log,
             state,
         };
-        session.connect(args);
+        session.connect();
         Ok(session)
     }
 
-    fn connect(&mut self, args: &StackArgs) {
-        let mut providers = Providers::new().with(Arc::new(Builtin));
+    fn connect(&mut self) {
+        let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(Builtin)];
         let embedded = self.rehearse || matches!(self.loaded.stack.cloud, Cloud::Local(_));
         if embedded {
-            let options = PlaceOptions { faults: args.place.faults, ..PlaceOptions::default() };
+            let options = self.faults.as_ref().map(Injector::place).unwrap_or_default();
             let place = Place::new(&self.home.place, options);
-            providers = providers
-                .with(Arc::new(LocalCloud::new(place.clone())))
-                .with(Arc::new(Kubernetes::new(Arc::new(Embedded::new(place.clone(), &self.home.place)))));
+            providers.push(Arc::new(LocalCloud::new(place.clone())));
+            providers
+                .push(Arc::new(Kubernetes::new(Arc::new(Embedded::new(place.clone(), &self.home.place)))));
             self.place = Some(place);
         } else {
             let cluster = Arc::new(self.kubeconfig());
-            providers = providers.with(Arc::new(Kubernetes::new(cluster.clone())));
+            providers.push(Arc::new(Kubernetes::new(cluster.clone())));
             self.cluster = Some(cluster);
         }
-        self.providers = providers;
+        self.providers = providers.into_iter().fold(Providers::new(), |all, provider| {
+            all.with(match &self.faults {
+                Some(faults) => faults.provider(provider),
+                None => provider,
+            })
+        });
     }
 
     /// The user's clusters, by `kubectl`'s rules.
@@ -237,6 +253,7 @@ impl Session {
         lock_timeout: std::time::Duration,
     ) -> Engine {
         let settings = &self.loaded.stack.settings;
+        let lease = self.faults.as_ref().and_then(|faults| faults.spec().lease);
         let max_age =
             settings.refresh_max_age.as_ref().map_or(DEFAULT_MAX_AGE, plinth_stacks::model::Duration::std);
         Engine {
@@ -253,7 +270,7 @@ impl Session {
                     RefreshChoice::Never => Refresh::Never,
                 },
                 lock_timeout,
-                ..Settings::default()
+                lease_ttl: lease.unwrap_or(Settings::default().lease_ttl),
             },
         }
     }
@@ -328,6 +345,18 @@ impl Session {
         let at = entries.iter().position(|entry| entry.kind == urn.kind() && entry.name == urn.name())?;
         Some(Path::parse("resources").index(at))
     }
+}
+
+/// What is to go wrong on purpose; only what is simulated may.
+fn injector(args: &StackArgs, loaded: &Loaded) -> Result<Option<Injector>, Failure> {
+    let Some(spec) = &args.place.faults else { return Ok(None) };
+    if !args.place.rehearse && !matches!(loaded.stack.cloud, Cloud::Local(_)) {
+        return Err(Failure::new(format!("stack `{}` does not live in the embedded cloud, so no faults are injected", loaded.stack.name))
+            .help("rehearse it: with `--rehearse`, `--faults` makes the rehearsal go wrong and touches no real system"));
+    }
+    let injector = Injector::new(spec.clone())
+        .map_err(|error| Failure::new(format!("the audit file of --faults cannot be opened: {error}")))?;
+    Ok(Some(injector))
 }
 
 /// How fresh the facts of a plan must be.

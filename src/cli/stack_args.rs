@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use plinth_local::Faults;
 
+use crate::faults::Spec;
 use crate::present::Style;
 
 /// The stack when none is named.
@@ -33,9 +33,16 @@ pub struct PlaceArgs {
     /// Run against the embedded cloud and cluster, with a state of its own and no credentials
     #[arg(long)]
     pub rehearse: bool,
-    /// With --rehearse: inject faults (delays, throttling, errors, lost replies), replayable by seed
-    #[arg(long, requires = "rehearse", value_name = "SEED[:RATE]", value_parser = Faults::from_str)]
-    pub faults: Option<Faults>,
+    /// With --rehearse or on the embedded cloud: inject faults (delays, throttling, errors, lost replies), replayable by
+    /// seed
+    ///
+    /// Further settings follow, with commas: `crash=POINT` kills this process at its POINTth point (there is one before
+    /// and one after each write to state storage and each call of a provider), or at the point of that name;
+    /// `storage=RATE` is the share of writes to state storage that go wrong; `clock=SECONDS` puts this process's clock
+    /// ahead, or behind; `lease=SECONDS` is how long its lease lasts; `latency=FACTOR` multiplies simulated latencies;
+    /// `audit=FILE` appends every point that is reached to a file, as JSON lines. Example: 7:0.2,crash=183
+    #[arg(long, value_name = "SEED[:RATE][,SETTING…]", value_parser = Spec::from_str)]
+    pub faults: Option<Spec>,
     /// The passphrase that protects secrets in state; without one, an identity file beside the state does
     #[arg(long, env = "PLINTH_PASSPHRASE", hide_env_values = true, hide = true)]
     pub passphrase: Option<String>,

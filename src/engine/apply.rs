@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use plinth_provider::{Providers, Resource};
 use plinth_state::{
-    Ask, Event as LogEvent, Finish, Holder, Lease, Log, Provenance, RevisionStarted, State, Writer,
+    Ask, Event as LogEvent, Finish, Holder, Intent, Lease, Log, Provenance, RevisionStarted, State, Writer,
 };
 
 use super::event::{Event, Events, StepEvent, Summary};
@@ -14,7 +14,7 @@ use super::facts::Facts;
 use super::graph::{Desired, GraphError};
 use super::plan::{Counts, Plan, PlanError, plan};
 use super::preview::preview;
-use super::recover::{RecoverError, look_for, recover};
+use super::recover::{RecoverError, look_again, look_for, recover};
 use super::refresh::{Refresh, RefreshError, refresh};
 
 /// Everything that a run works with.
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     async fn facts(&self, state: &State, wanted: Refresh) -> Result<Facts, RunError> {
-        let now = jiff::Timestamp::now();
+        let now = self.log.clock().now();
         let cancel = &self.interrupt.stop_now;
         refresh(state, wanted, now, &self.providers, &self.events, cancel).await.map_err(RunError::Refresh)
     }
@@ -213,11 +213,16 @@ impl Engine {
         let started = Instant::now();
         let (mut writer, mut facts) = (None, None);
         let mut state = state;
+        // What an interrupted run may have created although nothing of it was found.
+        let mut doubts = Vec::new();
         if !state.pending.is_empty() || state.doubtful {
             let held = self.acquire(state, &target.command).await?;
-            if let Err(error) = self.resolve(target, &held).await {
-                let _ = held.release().await;
-                return Err(error.into());
+            match self.resolve(target, &held).await {
+                Ok(found) => doubts = found,
+                Err(error) => {
+                    let _ = held.release().await;
+                    return Err(error.into());
+                }
             }
             state = (*held.state()).clone();
             writer = Some(held);
@@ -226,12 +231,12 @@ impl Engine {
         let approved = match result {
             Ok(Some(plan)) => plan,
             ended => {
-                self.release(writer).await;
+                self.release(writer, doubts).await;
                 return ended.map(|_| Ended::Declined);
             }
         };
         if !has_work(&approved) {
-            self.release(writer).await;
+            self.release(writer, doubts).await;
             self.summarize(approved.counts(), started);
             return Ok(Ended::NoChanges);
         }
@@ -239,8 +244,11 @@ impl Engine {
             Some(writer) => writer,
             None => self.acquire(state, &target.command).await?,
         };
+        let facts = facts.unwrap_or_default();
         let result =
-            self.under_lease(target, approved, facts.unwrap_or_default(), &writer, &approve, expected).await;
+            self.under_lease(target, approved, facts, &writer, &approve, expected, &mut doubts).await;
+        // Whatever it still tells comes before the summary, which is the last word.
+        self.release(Some(writer), doubts).await;
         match &result {
             Ok(Ended::Executed(report)) => self.summarize(report.counts, started),
             // Another run did it all meanwhile.
@@ -250,18 +258,17 @@ impl Engine {
             }
             _ => {}
         }
-        self.release(Some(writer)).await;
         result
     }
 
     /// Finds out what became of what an earlier run began, and of what a repaired log may not tell.
-    async fn resolve(&self, target: &Target, writer: &Writer) -> Result<(), RecoverError> {
+    async fn resolve(&self, target: &Target, writer: &Writer) -> Result<Vec<Intent>, RecoverError> {
         let stop_now = &self.interrupt.stop_now;
-        recover(writer, &self.providers, &self.events, stop_now).await?;
+        let doubts = recover(writer, &self.providers, &self.events, stop_now).await?;
         if writer.state().doubtful {
             look_for(&target.desired, writer, &self.providers, &self.events, stop_now).await?;
         }
-        Ok(())
+        Ok(doubts)
     }
 
     /// Plans, tells the plan and has it approved; `None` when the user said no.
@@ -283,6 +290,7 @@ impl Engine {
         Ok(Some(plan))
     }
 
+    #[allow(clippy::too_many_arguments)]
     async fn under_lease(
         &self,
         target: &Target,
@@ -291,12 +299,15 @@ impl Engine {
         writer: &Arc<Writer>,
         approve: &impl AsyncFn(&Plan) -> bool,
         expected: Option<&str>,
+        doubts: &mut Vec<Intent>,
     ) -> Result<Ended, RunError> {
         let state = writer.state();
         // Between the plan and the lease another run may have worked; what was approved must still be what happens.
-        if !state.pending.is_empty() {
+        let known = |op: &u64| doubts.iter().any(|intent| intent.op == *op);
+        if !state.pending.keys().all(known) {
             drop(state);
-            recover(writer, &self.providers, &self.events, &self.interrupt.stop_now).await?;
+            let stop_now = &self.interrupt.stop_now;
+            *doubts = recover(writer, &self.providers, &self.events, stop_now).await?;
         }
         let state = writer.state();
         let plan = self.plan_with(target, &state, &facts)?;
@@ -331,6 +342,7 @@ impl Engine {
                 events: self.events.clone(),
                 concurrency: self.settings.concurrency.max(1),
                 interrupt: self.interrupt.clone(),
+                doubts: doubts.iter().map(|intent| (intent.urn.clone(), intent.op)).collect(),
             },
         )
         .await;
@@ -378,8 +390,15 @@ impl Engine {
     }
 
     /// Gives the lease back. That this fails costs the next run a wait at most, so it is told and not returned.
-    async fn release(&self, writer: Option<Arc<Writer>>) {
+    async fn release(&self, writer: Option<Arc<Writer>>, doubts: Vec<Intent>) {
         let Some(writer) = writer else { return };
+        let stop_now = &self.interrupt.stop_now;
+        if !doubts.is_empty()
+            && !writer.lost().is_cancelled()
+            && let Err(error) = look_again(&writer, doubts, &self.providers, &self.events, stop_now).await
+        {
+            self.events.send(Event::Note { message: error.to_string() });
+        }
         if let Err(error) = writer.release().await
             && !error.is_fenced()
         {

@@ -18,7 +18,7 @@ const FIND_TIMEOUT: Duration = Duration::from_secs(120);
 /// Resolves every pending operation: adopts what was made, records what never happened.
 ///
 /// What is found to exist is recorded as unsettled, so that the plan that follows brings it to its inputs and waits
-/// until it is ready.
+/// until it is ready. Creates of which nothing was found stay open and are given back, for [`look_again`].
 ///
 /// # Errors
 /// When a system could not be asked or the log could not be written. Nothing is guessed.
@@ -27,11 +27,12 @@ pub async fn recover(
     providers: &Providers,
     events: &Events,
     cancel: &CancellationToken,
-) -> Result<(), RecoverError> {
+) -> Result<Vec<Intent>, RecoverError> {
     let state = writer.state();
     let found =
         join_all(state.pending.values().map(|pending| resolve(pending, &state, providers, cancel))).await;
     let mut outcomes = Vec::with_capacity(found.len());
+    let mut doubts = Vec::new();
     for (pending, result) in state.pending.values().zip(found) {
         let intent = &pending.intent;
         let result = result
@@ -41,9 +42,50 @@ pub async fn recover(
             action: intent.action.as_str().to_owned(),
             found: describe(intent.action, &result).to_owned(),
         });
+        // Its request may still be on its way.
+        if intent.action == Action::Create && result == OutcomeResult::NotHappened {
+            doubts.push(intent.clone());
+            continue;
+        }
         outcomes.push(LogEvent::Outcome { op: intent.op, result, duration_ms: 0 });
     }
     drop(state);
+    writer.append(outcomes).await?;
+    Ok(doubts)
+}
+
+/// Looks once more for what an interrupted run may have been creating, at the end of the run that found nothing: a
+/// request that was on its way may have arrived since. What is there is recorded as unsettled, so that the next run
+/// brings it to its inputs or deletes it; nothing is orphaned. Until then the intents stay open, so that a run that
+/// does not come to its end leaves the question to the next.
+///
+/// # Errors
+/// As [`recover`].
+pub async fn look_again(
+    writer: &Writer,
+    doubts: Vec<Intent>,
+    providers: &Providers,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(), RecoverError> {
+    let state = writer.state();
+    let open: Vec<_> = doubts.iter().filter_map(|intent| state.pending.get(&intent.op).cloned()).collect();
+    let found = join_all(open.iter().map(|pending| resolve(pending, &state, providers, cancel))).await;
+    drop(state);
+    let mut outcomes = Vec::with_capacity(open.len());
+    for (pending, result) in open.iter().zip(found) {
+        let urn = &pending.intent.urn;
+        let result =
+            result.map_err(|error| RecoverError::Provider { urn: urn.clone(), error: Box::new(error) })?;
+        if matches!(result, OutcomeResult::Succeeded { .. }) {
+            let message = format!(
+                "{urn}, which an interrupted run was creating, has appeared after all; it is recorded, and the next run \
+                 brings it to the stack file"
+            );
+            events.send(Event::Note { message });
+        }
+        outcomes.push(LogEvent::Outcome { op: pending.intent.op, result, duration_ms: 0 });
+    }
     writer.append(outcomes).await?;
     Ok(())
 }
@@ -110,8 +152,23 @@ pub async fn look_for(
         if intents.is_empty() {
             return Ok(());
         }
+        let own: BTreeSet<u64> = intents
+            .iter()
+            .filter_map(|event| match event {
+                LogEvent::Intent(intent) => Some(intent.op),
+                _ => None,
+            })
+            .collect();
         writer.append(intents).await?;
-        recover(writer, providers, events, cancel).await?;
+        let missing = recover(writer, providers, events, cancel).await?;
+        // Nobody has asked for these: what is not there does not arrive later either.
+        let missing = missing.into_iter().filter(|intent| own.contains(&intent.op));
+        let closed = missing.map(|intent| LogEvent::Outcome {
+            op: intent.op,
+            result: OutcomeResult::NotHappened,
+            duration_ms: 0,
+        });
+        writer.append(closed.collect()).await?;
     }
 }
 

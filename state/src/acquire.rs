@@ -60,10 +60,11 @@ impl Log {
                 return Err(Error::Migrated { stack: self.stack().to_owned(), to: to.clone() });
             }
             let epoch = state.epoch + 1;
+            let asked = Instant::now();
             let expires = self.clock().now() + ask.ttl;
             let event = Event::LeaseAcquired { epoch, holder: ask.holder.clone(), expires };
             match self.append(&mut state, writer, epoch, vec![event]).await {
-                Ok(()) => return Ok(Writer::start(self.clone(), state, writer, epoch, ask.ttl)),
+                Ok(()) => return Ok(Writer::start(self.clone(), state, writer, epoch, ask.ttl, asked)),
                 Err(Error::Moved { .. }) => {}
                 Err(error) => return Err(error),
             }

@@ -1,7 +1,7 @@
 //! The holder of the lease: appends with group commit, renews, stops when it is fenced.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -37,6 +37,8 @@ struct Shared {
     state: RwLock<Arc<State>>,
     next_op: AtomicU64,
     lost: CancellationToken,
+    /// Until when nobody whose clock runs as fast as ours takes the lease over.
+    ours_until: Mutex<Instant>,
 }
 
 enum Request {
@@ -52,11 +54,13 @@ struct Append {
 }
 
 impl Writer {
-    pub(crate) fn start(log: Log, state: State, id: Uuid, epoch: u64, ttl: Duration) -> Self {
+    /// `asked` is when the entry that took the lease was about to be written.
+    pub(crate) fn start(log: Log, state: State, id: Uuid, epoch: u64, ttl: Duration, asked: Instant) -> Self {
         let shared = Arc::new(Shared {
             next_op: AtomicU64::new(state.next_op.max(1)),
             state: RwLock::new(Arc::new(state)),
             lost: CancellationToken::new(),
+            ours_until: Mutex::new(asked + ttl),
         });
         let (requests, queue) = mpsc::unbounded_channel();
         let every = ttl / 3;
@@ -89,6 +93,23 @@ impl Writer {
         let texts = texts(&events)?;
         let (done, outcome) = oneshot::channel();
         self.requests.send(Request::Append(Append { events, texts, done })).map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+
+    /// Makes sure, before something is done to a system, that the lease is still this writer's: at once while it cannot
+    /// have expired; else, after a pause of this process or an outage of storage, by renewing it first.
+    ///
+    /// # Errors
+    /// As [`Writer::append`].
+    pub async fn hold(&self) -> Result<()> {
+        if Instant::now() < *self.shared.ours_until.lock().unwrap_or_else(PoisonError::into_inner)
+            && !self.shared.lost.is_cancelled()
+        {
+            return Ok(());
+        }
+        let (done, outcome) = oneshot::channel();
+        let nothing = Append { events: Vec::new(), texts: Vec::new(), done };
+        self.requests.send(Request::Append(nothing)).map_err(|_| closed())?;
         outcome.await.map_err(|_| closed())?
     }
 
@@ -201,11 +222,12 @@ impl Appender {
         let mut lease = None;
         if release {
             lease = Some(Event::LeaseReleased);
-        } else if Instant::now() >= self.renew {
+        } else if Instant::now() >= self.renew || events.is_empty() {
             // Counted from the try, not from its success: a store that is down must not be asked without a pause.
             self.renew = Instant::now() + self.every;
             lease = Some(Event::LeaseRenewed { expires: self.log.clock().now() + self.ttl });
         }
+        let renewed = lease.is_some().then(|| Instant::now() + self.ttl);
         if let Some(event) = lease {
             texts.extend(self::texts(std::slice::from_ref(&event))?);
             events.push(event);
@@ -226,6 +248,9 @@ impl Appender {
                         self.log.keep(self.ring.clone());
                     }
                     self.take_in(encoded.entry, encoded.bytes.len());
+                    if let Some(until) = renewed {
+                        *self.shared.ours_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+                    }
                     return Ok(());
                 }
                 Landed::Other(found) => {

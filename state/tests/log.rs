@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::*;
-use plinth_state::{Action, Backend, Error, Event, Holder, Log, RevisionStarted, verify};
+use plinth_state::{Action, Backend, Clock, Error, Event, Holder, Log, RevisionStarted, verify};
 
 #[tokio::test]
 async fn a_stack_that_was_never_written_to_is_empty_and_stays_so() {
@@ -405,4 +405,70 @@ async fn urls_and_names_that_cannot_work_are_refused_with_a_reason() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = Log::open(folder(file.path()), STACK, no_keys()).await.unwrap_err();
     assert!(error.to_string().contains("not a folder"), "{error}");
+}
+
+#[test]
+fn a_writer_that_slept_past_its_lease_learns_of_it_before_it_acts() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let backend = memory();
+    runtime().block_on(async {
+        let (log, state) = open(&backend).await;
+        let ttl = Duration::from_millis(60);
+        let sleeper = log.acquire(state, holder("one"), ttl, Duration::ZERO).await.unwrap();
+        sleeper.hold().await.unwrap();
+        let before = open(&backend).await.1.seq;
+        assert_eq!(before, 1, "what cannot have expired is not asked about");
+        // Nothing of this runtime runs meanwhile, the renewal neither.
+        let other = Arc::clone(&backend);
+        std::thread::spawn(move || {
+            std::thread::sleep(ttl * 2);
+            runtime().block_on(async {
+                let (log, state) = open(&other).await;
+                log.acquire(state, holder("two"), TTL, Duration::ZERO).await.unwrap();
+            });
+        })
+        .join()
+        .unwrap();
+        assert!(sleeper.hold().await.unwrap_err().is_fenced());
+        assert!(sleeper.lost().is_cancelled());
+    });
+}
+
+#[test]
+fn a_writer_that_slept_alone_renews_and_goes_on() {
+    let backend = memory();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (log, state) = open(&backend).await;
+        let ttl = Duration::from_millis(30);
+        let writer = log.acquire(state, holder("one"), ttl, Duration::ZERO).await.unwrap();
+        std::thread::sleep(ttl * 2);
+        writer.hold().await.unwrap();
+        let (log, state) = open(&backend).await;
+        assert!(
+            log.entry(state.seq)
+                .await
+                .unwrap()
+                .unwrap()
+                .events
+                .iter()
+                .all(|e| matches!(e, Event::LeaseRenewed { .. }))
+        );
+    });
+}
+
+#[tokio::test]
+async fn ten_minutes_between_two_clocks_neither_steal_a_lease_nor_keep_it_for_ever() {
+    let backend = memory();
+    let by = |minutes| Clock::skewed(jiff::SignedDuration::from_mins(minutes));
+    let ttl = Duration::from_millis(300);
+    let (log, state) = open(&backend).await;
+    let alive = log.acquire(state.clone(), holder("one"), ttl, Duration::ZERO).await.unwrap();
+    let ahead = log.clone().with_clock(by(10));
+    assert!(ahead.acquire(state.clone(), holder("early"), ttl, Duration::ZERO).await.unwrap_err().is_held());
+    drop(alive);
+    let behind = log.with_clock(by(-10));
+    let second = behind.acquire(state, holder("late"), ttl, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(second.epoch(), 2);
+    second.append(vec![intends(intent(1, Action::Create, "a"))]).await.unwrap();
 }

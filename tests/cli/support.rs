@@ -80,6 +80,11 @@ impl Sandbox {
         sandbox
     }
 
+    /// Leaves the folder where it is, for a person to look at.
+    pub fn keep(self) -> PathBuf {
+        self.dir.keep()
+    }
+
     pub fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)
     }
@@ -194,6 +199,12 @@ impl Serving<'_> {
         let body = &reply[reply.find('{').unwrap_or_else(|| panic!("{reply}"))..=reply.rfind('}').unwrap()];
         let counters: Json = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {reply}"));
         counters["writes"].as_u64().unwrap_or_else(|| panic!("no counter of writes: {counters}"))
+    }
+
+    /// Ends it in good order.
+    pub fn end(mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
     }
 
     /// Kills it as a machine would.

@@ -1,9 +1,10 @@
 //! Development tasks, run as `cargo xtask <task>`.
 //!
-//! One file per task (`test`, `emulators`, `deny`); what several of them share lives beside them: `process` starts
+//! One file per task (`test`, `crash`, `emulators`, `deny`); what several of them share lives beside them: `process` starts
 //! programs, `workspace` knows the folders, `tools` installs pinned programs. Nothing here is part of what users
 //! run, and nothing that users run may depend on it.
 
+mod crash;
 mod deny;
 mod emulators;
 mod process;
@@ -26,6 +27,8 @@ enum Task {
     Test(test::Args),
     /// Install the pinned tools that tests need
     Emulators(emulators::Args),
+    /// Kill, mislead and race the real binary, many times, and check what is left each time
+    Crash(crash::Args),
     /// Check licences, bans and sources of every dependency (deny.toml)
     Deny(deny::Args),
 }
@@ -34,6 +37,7 @@ fn main() -> std::process::ExitCode {
     let result = match Args::parse().task {
         Task::Test(args) => test::run(&args),
         Task::Emulators(args) => emulators::run(&args),
+        Task::Crash(args) => crash::run(&args),
         Task::Deny(args) => deny::run(&args),
     };
     match result {

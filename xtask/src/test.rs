@@ -46,7 +46,8 @@ pub fn run(args: &Args) -> Result<()> {
     process::stream(&mut nextest)
 }
 
-fn cargo(args: &[&str]) -> Command {
+/// Cargo, without the settings of the person's own shell.
+pub fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(workspace::root());
     for variable in FOREIGN {

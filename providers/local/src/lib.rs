@@ -11,6 +11,6 @@ pub mod kube;
 pub mod place;
 mod provider;
 
-pub use faults::{Fault, Faults, FaultsError};
+pub use faults::{Draw, Fault, Faults, FaultsError};
 pub use place::{CallError, Endpoint, Options, Place, PlaceError, Requests};
 pub use provider::LocalCloud;

@@ -48,6 +48,8 @@ pub struct Execution<'a> {
     pub concurrency: usize,
     /// How the user stops it.
     pub interrupt: Interrupt,
+    /// Creates of an earlier run that are still open because nothing was found of them.
+    pub doubts: HashMap<Urn, u64>,
 }
 
 /// What came of a run.
@@ -147,6 +149,7 @@ impl<'a> Run<'a> {
             writer: execution.writer.clone(),
             events: execution.events.clone(),
             stop_now: execution.interrupt.stop_now.clone(),
+            doubts: Arc::new(std::sync::Mutex::new(execution.doubts.clone())),
         };
         let outputs = plan
             .steps
@@ -177,6 +180,7 @@ impl<'a> Run<'a> {
             }
         }
         let mut stopping = false;
+        let lost = self.execution.writer.lost().clone();
         loop {
             if !stopping {
                 self.start_ready();
@@ -197,6 +201,11 @@ impl<'a> Run<'a> {
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
                     self.report.interrupted = true;
+                }
+                // Another run goes on from here; what is in flight must not meet what it does.
+                () = lost.cancelled(), if !self.execution.interrupt.stop_now.is_cancelled() => {
+                    stopping = true;
+                    self.execution.interrupt.stop_now.cancel();
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! One side effect: a durable intent, the provider's call with its retries, a durable outcome.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use plinth_provider::{
@@ -30,6 +31,8 @@ pub struct Shared {
     pub events: Events,
     /// Set when steps in flight are to be abandoned.
     pub stop_now: CancellationToken,
+    /// Creates of an earlier run that are still open; an operation on the same resource takes their place.
+    pub doubts: Arc<Mutex<HashMap<Urn, u64>>>,
 }
 
 /// What is done to the system.
@@ -122,7 +125,10 @@ impl Operation {
             ..Intent::new(op, self.call.action(), self.urn.clone())
         };
         let moved = self.moved_from.clone().map(|from| LogEvent::Moved { from, to: self.urn.clone() });
-        let events = moved.into_iter().chain([LogEvent::Intent(Box::new(intent))]).collect();
+        let doubt = shared.doubts.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.urn);
+        let closed =
+            doubt.map(|op| LogEvent::Outcome { op, result: OutcomeResult::NotHappened, duration_ms: 0 });
+        let events = closed.into_iter().chain(moved).chain([LogEvent::Intent(Box::new(intent))]).collect();
         if let Err(error) = shared.writer.append(events).await {
             return Ended::LogFailed(error);
         }
@@ -136,7 +142,10 @@ impl Operation {
             handle: None,
             take_over: self.take_over.clone(),
         };
-        let result = self.try_until_done(&context, shared).await;
+        let result = match self.try_until_done(&context, shared).await {
+            Ok(result) => result,
+            Err(error) => return Ended::LogFailed(error),
+        };
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (outcome, ended) = match result {
             Ok(Some(applied)) => {
@@ -203,17 +212,25 @@ impl Operation {
         }
     }
 
-    async fn try_until_done(&self, context: &Context, shared: &Shared) -> Result<Option<Applied>, Error> {
+    /// The outer error: the lease could not be held, so that nothing more may be done.
+    async fn try_until_done(
+        &self,
+        context: &Context,
+        shared: &Shared,
+    ) -> plinth_state::Result<Result<Option<Applied>, Error>> {
         for attempt in 1.. {
+            // The intent proves that the lease was ours when it landed. Between then and now this process may have
+            // slept, and between two tries it did.
+            shared.writer.hold().await?;
             let error = match self.call_once(context, shared).await {
-                Ok(applied) => return Ok(applied),
+                Ok(applied) => return Ok(Ok(applied)),
                 Err(error) => error,
             };
             // A call whose reply was lost is simply repeated: every call is idempotent under its token and marks.
             let repeatable = error.is_retryable() || error.class == Class::UnknownOutcome;
             let after = backoff(attempt, &error);
             if !repeatable || attempt >= MAX_TRIES || Instant::now() + after >= context.deadline {
-                return Err(error);
+                return Ok(Err(error));
             }
             shared.events.send(Event::StepRetrying {
                 urn: self.urn.clone(),
@@ -223,7 +240,9 @@ impl Operation {
             });
             tokio::select! {
                 () = tokio::time::sleep(after) => {}
-                () = context.cancel.cancelled() => return Err(Error::new(Class::Cancelled, "interrupted")),
+                () = context.cancel.cancelled() => {
+                    return Ok(Err(Error::new(Class::Cancelled, "interrupted")));
+                }
             }
         }
         unreachable!("the loop ends by returning")

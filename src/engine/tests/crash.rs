@@ -88,3 +88,25 @@ async fn killed_several_times_in_a_row() {
         converge(&bench, second(), &format!("seed {seed}")).await;
     }
 }
+
+#[tokio::test]
+async fn what_arrives_after_recovery_has_looked_is_not_orphaned() {
+    let bench = Bench::new();
+    // Lease, revision, intent: the third append is the last that this run lives to see.
+    let mortal = Mortal::new(bench.backend.clone(), 3, true);
+    assert!(!bench.apply_until_killed(mortal, vec![thing(FIXED, "late", &[], &[])]).await);
+    bench.bury().await;
+    assert_eq!(bench.state().await.pending.len(), 1);
+    // The request was on its way, and arrives while the next run is at work on something else.
+    let things = bench.world.clone();
+    let late = thing(FIXED, "late", &[], &[]);
+    *bench.world.on_effect.lock().unwrap() = Some(Box::new(move |_| {
+        let thing = (late.urn.clone(), late.inputs.clone());
+        things.things.lock().unwrap().insert("late".to_owned(), thing);
+    }));
+    let wanted = vec![thing(FREE, "other", &[], &[])];
+    assert!(bench.apply(wanted.clone()).await.failures.is_empty());
+    *bench.world.on_effect.lock().unwrap() = None;
+    assert!(bench.state().await.resources.contains_key(&urn(FIXED, "late")), "it is known");
+    converge(&bench, wanted, "after what was late").await;
+}

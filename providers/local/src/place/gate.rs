@@ -1,5 +1,8 @@
 //! What every request to a place passes: the token, the count, and the faults that were asked for.
 
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
@@ -13,9 +16,9 @@ use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Endpoint;
+use super::{Endpoint, Options, PlaceError};
 use crate::cloud::{Code, Refusal};
-use crate::faults::{Draw, Fault, Faults};
+use crate::faults::{Draw, Fault};
 
 /// The header by which a client knows that it reached the place it meant.
 pub const INSTANCE: &str = "x-plinth-place";
@@ -49,6 +52,7 @@ struct Counters {
 pub struct Gate {
     endpoint: Endpoint,
     faults: Option<Draw>,
+    audit: Option<File>,
     cloud: TowerToHyperService<Router>,
     kubernetes: TowerToHyperService<Router>,
     counters: Counters,
@@ -60,14 +64,24 @@ pub struct Gate {
 pub struct Lost;
 
 impl Gate {
-    pub fn new(endpoint: Endpoint, faults: Option<Faults>, cloud: Router, kubernetes: Router) -> Self {
-        Self {
+    pub fn new(
+        endpoint: Endpoint,
+        options: &Options,
+        cloud: Router,
+        kubernetes: Router,
+    ) -> Result<Self, PlaceError> {
+        let open = |path: &PathBuf| {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            file.map_err(PlaceError::files(format!("open {}", path.display())))
+        };
+        Ok(Self {
             endpoint,
-            faults: faults.map(Draw::new),
+            audit: options.audit.as_ref().map(open).transpose()?,
+            faults: options.faults.map(Draw::new),
             cloud: TowerToHyperService::new(cloud),
             kubernetes: TowerToHyperService::new(kubernetes),
             counters: Counters::default(),
-        }
+        })
     }
 
     pub async fn serve(&self, request: Request<Incoming>) -> Result<Response, Lost> {
@@ -94,28 +108,44 @@ impl Gate {
         let counter = if reads { &self.counters.reads } else { &self.counters.writes };
         counter.fetch_add(1, Ordering::Relaxed);
         let request = request.map(Body::new);
-        let Some(draw) = self.faults.as_ref().filter(|_| !reads) else {
+        if reads || (self.faults.is_none() && self.audit.is_none()) {
             return Ok(self.pass(is_cloud, request).await);
-        };
-        let (what, request) = identified(is_cloud, request).await;
-        let fault = draw.fault(request.method().as_str(), request.uri().path(), &what);
+        }
+        let (served, request) = Served::of(is_cloud, request).await;
+        let Some(draw) = &self.faults else { return Ok(self.write(is_cloud, request, &served).await) };
+        let fault = draw.fault(&served.method, &served.path, &served.what);
         if fault.is_some() {
             self.counters.faults.fetch_add(1, Ordering::Relaxed);
         }
         match fault {
-            None => Ok(self.pass(is_cloud, request).await),
+            None => Ok(self.write(is_cloud, request, &served).await),
             Some(Fault::Late(by)) => {
                 tokio::time::sleep(by).await;
-                Ok(self.pass(is_cloud, request).await)
+                Ok(self.write(is_cloud, request, &served).await)
             }
             Some(Fault::Throttled) => Ok(refused(is_cloud, StatusCode::TOO_MANY_REQUESTS)),
             Some(Fault::Failed) => Ok(refused(is_cloud, StatusCode::INTERNAL_SERVER_ERROR)),
             Some(Fault::Unavailable) => Ok(refused(is_cloud, StatusCode::SERVICE_UNAVAILABLE)),
             Some(Fault::LostReply) => {
-                drop(self.pass(is_cloud, request).await);
+                drop(self.write(is_cloud, request, &served).await);
                 Err(Lost)
             }
         }
+    }
+
+    /// Passes a change on and writes down what came of it.
+    async fn write(&self, is_cloud: bool, request: Request<Body>, served: &Served) -> Response {
+        let response = self.pass(is_cloud, request).await;
+        if let Some(mut audit) = self.audit.as_ref() {
+            let line = json!({
+                "pid": self.endpoint.pid, "served": served.method, "path": served.path, "name": served.what,
+                "token": served.token,
+                "status": response.status().as_u16(),
+            });
+            // Losing a line would only hide something from whoever reads the file.
+            let _ = audit.write_all(format!("{line}\n").as_bytes());
+        }
+        response
     }
 
     async fn pass(&self, is_cloud: bool, request: Request<Body>) -> Response {
@@ -158,26 +188,42 @@ fn is_public(request: &Request<Incoming>) -> bool {
         && (path == "/version" || matches!(first, "healthz" | "livez" | "readyz"))
 }
 
+/// A change that was asked for.
+struct Served {
+    method: String,
+    path: String,
+    /// What tells it from others to the same address: the name in the body, where Kubernetes creates into a collection.
+    what: String,
+    /// What the cloud knows it again by when it is repeated.
+    token: String,
+}
+
+impl Served {
+    async fn of(is_cloud: bool, request: Request<Body>) -> (Self, Request<Body>) {
+        let method = request.method().to_string();
+        let path = request.uri().path().to_owned();
+        if request.method() != Method::POST {
+            return (Self { method, path, what: String::new(), token: String::new() }, request);
+        }
+        let (parts, body) = request.into_parts();
+        // A body that breaks off is passed on as it came; the store refuses it.
+        let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let object: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let text = |at| object.pointer(at).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let (what, token) = match is_cloud {
+            true => (String::new(), text("/clientToken")),
+            false => (text("/metadata/name"), String::new()),
+        };
+        (Self { method, path, what, token }, Request::from_parts(parts, Body::from(bytes)))
+    }
+}
+
 /// What a place tells about itself.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct About {
     pub instance: String,
     pub pid: u32,
     pub requests: Requests,
-}
-
-/// What tells a request from others to the same address: the name in the body, where Kubernetes creates into a
-/// collection.
-async fn identified(is_cloud: bool, request: Request<Body>) -> (String, Request<Body>) {
-    if is_cloud || request.method() != Method::POST {
-        return (String::new(), request);
-    }
-    let (parts, body) = request.into_parts();
-    // A body that breaks off is passed on as it came; the store refuses it.
-    let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let object: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
-    let name = object.pointer("/metadata/name").and_then(serde_json::Value::as_str).unwrap_or_default();
-    (name.to_owned(), Request::from_parts(parts, Body::from(bytes)))
 }
 
 /// A refusal, in the words of the API that was asked.

@@ -48,13 +48,15 @@ pub struct Options {
     pub latencies: BTreeMap<String, Duration>,
     /// What goes wrong on purpose.
     pub faults: Option<Faults>,
+    /// A file that every changing request is appended to, with what it came to.
+    pub audit: Option<PathBuf>,
     /// Offers a node to Kubernetes while no node pool does.
     pub virtual_node: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { latency_scale: 1.0, latencies: BTreeMap::new(), faults: None, virtual_node: true }
+        Self { latency_scale: 1.0, latencies: BTreeMap::new(), faults: None, audit: None, virtual_node: true }
     }
 }
 

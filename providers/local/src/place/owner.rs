@@ -64,7 +64,7 @@ impl Owner {
             started: jiff::Timestamp::now(),
             instance: uuid::Uuid::new_v4().simple().to_string(),
         };
-        let gate = Gate::new(endpoint.clone(), options.faults, cloud.router(), kubernetes.router());
+        let gate = Gate::new(endpoint.clone(), options, cloud.router(), kubernetes.router())?;
         let stop = CancellationToken::new();
         let serving = {
             let (stop, files) = (stop.clone(), files.clone());
