@@ -1,6 +1,6 @@
 //! Reading objects: one, the one that a create would have made, and many by one LIST per kind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -213,7 +213,8 @@ async fn kind(provider: &Kubernetes, context: &Context, recorded: &[&Recorded]) 
         Ok(cluster) => cluster,
         Err(error) => return all(error),
     };
-    let listed = if recorded.len() > 1 { list(&cluster, context, first).await } else { Ok(HashMap::new()) };
+    let listed =
+        if recorded.len() > 1 { list(&cluster, context, recorded).await } else { Ok(HashMap::new()) };
     let listed = match listed {
         Ok(listed) => listed,
         Err(error) => return all(error),
@@ -245,20 +246,44 @@ async fn pick(cluster: &Cluster, context: &Context, listed: &Listed, recorded: &
 
 type Listed = HashMap<(String, String), (Target, Json)>;
 
-/// Every object of the kind with the stack's label, by namespace and name. Empty when listing is not allowed.
-async fn list(cluster: &Cluster, context: &Context, like: &Recorded) -> Result<Listed> {
-    let gvk = Gvk::parse(like.urn.kind())?;
-    let Some(resource) = cluster.resource_any_version(context, &gvk).await? else { return Ok(Listed::new()) };
-    let selector = format!("{}%3D{}", owner::STACK.replace('/', "%2F"), like.urn.stack());
+/// Every object of the kind with the stack's label, by namespace and name: by one LIST, or, where that is not allowed,
+/// by one in each namespace. Empty when neither is.
+async fn list(cluster: &Cluster, context: &Context, recorded: &[&Recorded]) -> Result<Listed> {
     let mut found = Listed::new();
+    let Some(like) = recorded.first() else { return Ok(found) };
+    let gvk = Gvk::parse(like.urn.kind())?;
+    let Some(resource) = cluster.resource_any_version(context, &gvk).await? else { return Ok(found) };
+    if pages(cluster, context, &resource, None, like.urn.stack(), &mut found).await? || !resource.namespaced {
+        return Ok(found);
+    }
+    let namespaces: BTreeSet<&str> = recorded
+        .iter()
+        .map(|recorded| recorded.inputs.text_at("metadata.namespace").unwrap_or(DEFAULT_NAMESPACE))
+        .collect();
+    for namespace in namespaces {
+        pages(cluster, context, &resource, Some(namespace), like.urn.stack(), &mut found).await?;
+    }
+    Ok(found)
+}
+
+/// Lists page by page; false when listing there is not allowed, or nothing is served.
+async fn pages(
+    cluster: &Cluster,
+    context: &Context,
+    resource: &Resource,
+    namespace: Option<&str>,
+    stack: &str,
+    found: &mut Listed,
+) -> Result<bool> {
+    let selector = format!("{}%3D{stack}", owner::STACK.replace('/', "%2F"));
     let mut next = String::new();
     loop {
-        let path = format!("{}?limit={PAGE}&labelSelector={selector}{next}", resource.collection(None));
+        let path = format!("{}?limit={PAGE}&labelSelector={selector}{next}", resource.collection(namespace));
         let page = match cluster.send(context, Method::GET, &path, None).await?.success() {
             Ok(page) => page,
-            Err(status) if matches!(status.code, 403 | 404) => return Ok(Listed::new()),
+            Err(status) if matches!(status.code, 403 | 404) => return Ok(false),
             // The list has become too old to be continued; what is missing is looked up singly.
-            Err(status) if status.code == 410 => return Ok(found),
+            Err(status) if status.code == 410 => return Ok(true),
             Err(status) => return Err(status.into_error(false)),
         };
         for object in tree::items(&page, "items") {
@@ -273,7 +298,7 @@ async fn list(cluster: &Cluster, context: &Context, like: &Recorded) -> Result<L
         }
         match tree::text(&page, "metadata.continue").filter(|token| !token.is_empty()) {
             Some(token) => next = format!("&continue={}", crate::cluster::escaped(token)),
-            None => return Ok(found),
+            None => return Ok(true),
         }
     }
 }

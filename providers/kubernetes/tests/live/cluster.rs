@@ -53,6 +53,11 @@ impl Cluster {
         Self::with(Options { time_scale: 0.2, ..Options::default() }).await
     }
 
+    /// One whose controllers take their time.
+    pub async fn slow() -> Self {
+        Self::with(Options { time_scale: 3.0, ..Options::default() }).await
+    }
+
     pub async fn with_faults(faults: Arc<dyn Faults>) -> Self {
         Self::with(Options { time_scale: 0.2, faults: Some(faults), ..Options::default() }).await
     }

@@ -4,6 +4,7 @@ mod cluster;
 mod conformance;
 mod faults;
 mod interference;
+mod line;
 mod order;
 mod ownership;
 mod platform;
