@@ -55,7 +55,7 @@ impl Cluster {
 
     /// One whose controllers take their time.
     pub async fn slow() -> Self {
-        Self::with(Options { time_scale: 3.0, ..Options::default() }).await
+        Self::with(Options { time_scale: 40.0, ..Options::default() }).await
     }
 
     pub async fn with_faults(faults: Arc<dyn Faults>) -> Self {
