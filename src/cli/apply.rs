@@ -7,6 +7,7 @@ use plinth_state::{WrappedKey, open_tree, seal_tree};
 
 use super::failure::{Code, Failure};
 use super::run::{RunArgs, run};
+use super::scope::ScopeArgs;
 use super::session::Session;
 use super::stack_args::{DEFAULT_STACK, StackArgs};
 use crate::engine::{SavedPlan, Target};
@@ -20,6 +21,8 @@ pub struct Apply {
     #[arg(value_name = "PLAN-FILE")]
     plan: Option<PathBuf>,
     #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
     run: RunArgs,
 }
 
@@ -32,9 +35,14 @@ impl Apply {
         self.run.approve.can_ask("apply")?;
         let Some(file) = &self.plan else {
             let session = Session::open(&self.stack).await?;
-            let target = session.target("apply")?;
+            session.read_ahead(self.run.refresh);
+            let target = self.scope.narrow(session.target("apply")?, &session)?;
             return run(&session, target, self.run, output, None, QUESTION).await;
         };
+        if !self.scope.is_empty() {
+            return Err(Failure::new("a saved plan is applied as it was reviewed: it says itself what it leaves out")
+                .help("give --target, --exclude and --replace to `plinth plan --out`, and apply the file that it writes"));
+        }
         let tree = read_tree(file)?;
         let text =
             |key: &str| tree.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
@@ -67,6 +75,7 @@ impl Apply {
         let target = Target::new("apply", saved.declared.clone(), &session.providers)
             .map_err(|error| session.located(error))?;
         let target = Target {
+            scope: saved.scope.clone(),
             settings: saved.settings.clone(),
             provenance: saved.provenance.clone(),
             stack_file_digest: saved.stack_file_digest.clone(),

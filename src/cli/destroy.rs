@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::failure::{Code, Failure};
 use super::run::{RunArgs, run};
+use super::scope::PartArgs;
 use super::session::Session;
 use super::stack_args::StackArgs;
 use crate::engine::Target;
@@ -14,6 +15,8 @@ pub struct Destroy {
     #[command(flatten)]
     stack: StackArgs,
     #[command(flatten)]
+    part: PartArgs,
+    #[command(flatten)]
     run: RunArgs,
 }
 
@@ -22,8 +25,10 @@ impl Destroy {
     pub async fn run(self) -> Result<Code, Failure> {
         self.run.approve.can_ask("destroy")?;
         let session = Session::open(&self.stack).await?;
+        session.read_ahead(self.run.refresh);
         let target =
             Target::new("destroy", Vec::new(), &session.providers).map_err(|error| session.located(error))?;
+        let target = self.part.narrow(target, &session)?;
         run(&session, target, self.run, self.stack.output, None, "Delete all of this?").await
     }
 }

@@ -13,6 +13,7 @@ mod embedded;
 mod failure;
 mod graph;
 mod history;
+mod import;
 mod interrupt;
 mod local;
 mod lookup;
@@ -23,6 +24,7 @@ mod render;
 mod rollback;
 mod run;
 mod schema;
+mod scope;
 mod session;
 mod stack_args;
 mod state;
@@ -58,6 +60,7 @@ enum Command {
     Graph(graph::Graph),
     Check(check::Check),
     Output(output::Output),
+    Import(import::Import),
     State(state::State),
     Local(local::Local),
     Schema(schema::Schema),
@@ -101,6 +104,7 @@ async fn run(command: Command) -> Result<Code, Failure> {
         Command::Graph(command) => command.run().await,
         Command::Check(command) => command.run(),
         Command::Output(command) => command.run().await,
+        Command::Import(command) => command.run().await,
         Command::State(command) => command.run().await,
         Command::Local(command) => command.run().await,
         Command::Schema(command) => command.run(),

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use plinth_provider::Urn;
 
 use super::failure::{Code, Failure};
+use super::lookup::select;
 use super::run::presenter;
+use super::scope::ScopeArgs;
 use super::session::{RefreshChoice, Session};
 use super::stack_args::{StackArgs, style};
-use crate::engine::{Events, SavedPlan};
+use crate::engine::{self, Event, Events, Explanation, Facts, RunError, SavedPlan, Scope, Target};
 use crate::present::{self, Pump};
 
 /// Show what apply would do; exits with 2 when there are changes
@@ -23,6 +26,11 @@ pub struct Plan {
     /// Which facts to read from live systems
     #[arg(long, value_enum, default_value_t)]
     refresh: RefreshChoice,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Say why this resource's step is there, back to the first cause; may be repeated, `*` matches
+    #[arg(long, value_name = "URN", conflicts_with = "markdown")]
+    explain: Vec<String>,
     /// Show the inputs of what is created in full
     #[arg(long)]
     verbose: bool,
@@ -36,7 +44,8 @@ impl Plan {
     pub async fn run(self) -> Result<Code, Failure> {
         let started = Instant::now();
         let session = Session::open(&self.stack).await?;
-        let target = session.target("apply")?;
+        session.read_ahead(self.refresh);
+        let target = self.scope.narrow(session.target("apply")?, &session)?;
         let (events, receiver) = Events::channel();
         let json = self.stack.output.json;
         let quiet = !json;
@@ -44,10 +53,16 @@ impl Plan {
         let engine = session.engine(events.clone(), self.refresh, Duration::ZERO);
         let planned = engine.plan(&target, &session.state).await;
         let result = match planned {
-            Ok((plan, _)) => {
-                engine.tell(&plan, started);
-                Ok(plan)
-            }
+            Ok((plan, facts)) => match self.explanations(&session, &target, &plan, &facts) {
+                Ok(explanations) => {
+                    for explanation in &explanations {
+                        events.send(Event::Explanation(Box::new(explanation.clone())));
+                    }
+                    engine.tell(&plan, started);
+                    Ok((plan, explanations))
+                }
+                Err(failure) => Err(failure),
+            },
             Err(error) => Err(session.located(error)),
         };
         drop((engine, events));
@@ -55,8 +70,12 @@ impl Plan {
             pump.finish().await;
         }
         session.close().await;
-        let plan = result?;
-        if quiet {
+        let (plan, explanations) = result?;
+        if quiet && !explanations.is_empty() {
+            let texts: Vec<String> =
+                explanations.iter().map(|one| present::explanation(one, &style())).collect();
+            present::out(&texts.join("\n"));
+        } else if quiet {
             let text = match (self.markdown, self.verbose) {
                 (true, _) => present::plan_markdown(&plan),
                 (false, true) => present::plan_text_verbose(&plan, &style()),
@@ -73,6 +92,7 @@ impl Plan {
                 base_seq: plan.base_seq,
                 base_hash: plan.base_hash.clone(),
                 digest: plan.digest(),
+                scope: target.scope.clone(),
                 declared: target.desired.resources().to_vec(),
                 settings: target.settings.clone(),
                 provenance: None,
@@ -84,5 +104,39 @@ impl Plan {
             }
         }
         Ok(if plan.has_changes() { Code::Pending } else { Code::Done })
+    }
+
+    /// Why each of the named steps is there. What the scope leaves out is explained by a plan of the whole stack.
+    fn explanations(
+        &self,
+        session: &Session,
+        target: &Target,
+        planned: &engine::Plan,
+        facts: &Facts,
+    ) -> Result<Vec<Explanation>, Failure> {
+        if self.explain.is_empty() {
+            return Ok(Vec::new());
+        }
+        let providers = &session.providers;
+        let whole = if target.scope.is_partial() {
+            let scope = Scope { replaces: target.scope.replaces.clone(), ..Scope::default() };
+            engine::plan(&target.desired, &session.state, facts, providers, &scope)
+                .map_err(|errors| session.located(RunError::Plan(errors)))?
+        } else {
+            planned.clone()
+        };
+        let urns: Vec<&Urn> = whole.steps.iter().map(|step| &step.urn).collect();
+        let wanted = select(&self.explain, &urns)?;
+        let explained = wanted.iter().filter_map(|urn| {
+            let mut explanation = engine::explain(urn, &whole, &target.desired, facts, providers)?;
+            explanation.left_out = !planned.steps.iter().any(|step| step.urn == *urn);
+            for link in &mut explanation.chain {
+                for change in link.changes.iter_mut().filter(|change| change.changed_by.is_none()) {
+                    change.declared_at = session.declared_at(&link.urn, &change.path);
+                }
+            }
+            Some(explanation)
+        });
+        Ok(explained.collect())
     }
 }

@@ -79,7 +79,9 @@ pub async fn run(
         Ok(Ended::Declined) => Err(Failure::new("nothing was changed: the plan was not approved")),
         Ok(Ended::NoChanges) => {
             if !output.json {
-                present::out(&format!("{}\n", present::NO_CHANGES));
+                let partial = target.scope.is_partial();
+                let text = if partial { present::NO_CHANGES_IN_PART } else { present::NO_CHANGES };
+                present::out(&format!("{text}\n"));
             }
             Ok(Code::Done)
         }

@@ -1,7 +1,7 @@
 //! What every command on a stack opens: the stack file, its log, the providers it needs.
 
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use plinth_kubernetes::{Connector, KubeconfigConnector, Kubernetes};
 use plinth_local::{LocalCloud, Place};
@@ -11,12 +11,13 @@ use plinth_stacks::model::{Cloud, Encryption};
 use plinth_stacks::program::{Target as ProgramTarget, program};
 use plinth_state::{Clock, Keys, Log, Retention, State};
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::embedded::Embedded;
 use super::failure::{Diagnostic, Failure};
 use super::interrupt;
 use super::stack_args::{PlaceArgs, StackArgs};
-use crate::engine::{Engine, Events, PlanError, Refresh, RunError, Settings, Target};
+use crate::engine::{Engine, Events, PlanError, Reading, Refresh, RunError, Settings, Target, due};
 use crate::faults::Injector;
 
 /// How old a recorded fact may be before a plan reads it again, unless the stack file says otherwise.
@@ -116,6 +117,8 @@ pub struct Session {
     pub log: Log,
     /// What is recorded.
     pub state: State,
+    /// What is being read of live systems already.
+    ahead: Arc<Mutex<Option<Reading>>>,
 }
 
 impl Session {
@@ -164,6 +167,7 @@ impl Session {
             providers: Providers::new(),
             log,
             state,
+            ahead: Arc::default(),
         };
         session.connect();
         Ok(session)
@@ -254,8 +258,6 @@ impl Session {
     ) -> Engine {
         let settings = &self.loaded.stack.settings;
         let lease = self.faults.as_ref().and_then(|faults| faults.spec().lease);
-        let max_age =
-            settings.refresh_max_age.as_ref().map_or(DEFAULT_MAX_AGE, plinth_stacks::model::Duration::std);
         Engine {
             stack: self.name.clone(),
             log: self.log.clone(),
@@ -264,15 +266,34 @@ impl Session {
             interrupt: interrupt::on_signals(),
             settings: Settings {
                 concurrency: settings.concurrency.map_or(DEFAULT_CONCURRENCY, |limit| limit as usize),
-                refresh: match refresh {
-                    RefreshChoice::Auto => Refresh::Auto { max_age },
-                    RefreshChoice::Always => Refresh::Always,
-                    RefreshChoice::Never => Refresh::Never,
-                },
+                refresh: self.refresh(refresh),
                 lock_timeout,
                 lease_ttl: lease.unwrap_or(Settings::default().lease_ttl),
             },
+            ahead: Arc::clone(&self.ahead),
         }
+    }
+
+    fn refresh(&self, choice: RefreshChoice) -> Refresh {
+        let max_age = self.loaded.stack.settings.refresh_max_age.as_ref();
+        match choice {
+            RefreshChoice::Auto => Refresh::Auto {
+                max_age: max_age.map_or(DEFAULT_MAX_AGE, plinth_stacks::model::Duration::std),
+            },
+            RefreshChoice::Always => Refresh::Always,
+            RefreshChoice::Never => Refresh::Never,
+        }
+    }
+
+    /// Begins to read live systems, while what the stack declares is worked out.
+    pub fn read_ahead(&self, choice: RefreshChoice) {
+        let wanted = self.refresh(choice);
+        // What an interrupted run left is resolved before anything is read.
+        if !self.state.pending.is_empty() || due(&self.state, wanted, jiff::Timestamp::now()) == 0 {
+            return;
+        }
+        let reading = Reading::begin(&self.state, wanted, &self.providers, &CancellationToken::new());
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
     }
 
     /// Asks every cluster that the user brings whether it is there, before anything is touched.
@@ -337,6 +358,12 @@ impl Session {
             Diagnostic::rendered(placed.to_string())
         });
         Failure::many(diagnostics.collect())
+    }
+
+    /// Where the stack file says what a resource's input is.
+    pub fn declared_at(&self, urn: &Urn, path: &Path) -> Option<String> {
+        let entry = self.entry_of(urn)?;
+        self.loaded.locations.find(&entry.key("inputs").join(path)).map(|location| location.to_string())
     }
 
     /// Where the stack file lists a resource.

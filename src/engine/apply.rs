@@ -1,21 +1,23 @@
 //! One apply, from opening the log to the last entry: recover, plan, ask, record the revision, execute, finish.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use plinth_provider::{Providers, Resource};
+use plinth_provider::{Error, Providers, Resource, Urn};
 use plinth_state::{
     Ask, Event as LogEvent, Finish, Holder, Intent, Lease, Log, Provenance, RevisionStarted, State, Writer,
 };
 
 use super::event::{Event, Events, StepEvent, Summary};
 use super::execute::{Execution, Interrupt, Report, execute};
+use super::existing::look;
 use super::facts::Facts;
 use super::graph::{Desired, GraphError};
-use super::plan::{Counts, Plan, PlanError, plan};
+use super::plan::{Counts, Op, Plan, PlanError, Scope, Step, plan};
 use super::preview::preview;
 use super::recover::{RecoverError, look_again, look_for, recover};
-use super::refresh::{Refresh, RefreshError, refresh};
+use super::refresh::{Reading, Refresh, RefreshError, Refreshed, due, refresh};
 
 /// Everything that a run works with.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ pub struct Engine {
     pub interrupt: Interrupt,
     /// Limits and times.
     pub settings: Settings,
+    /// What is being read already.
+    pub ahead: Arc<Mutex<Option<Reading>>>,
 }
 
 /// Limits and times of a run.
@@ -63,6 +67,8 @@ impl Default for Settings {
 pub struct Target {
     /// The desired graph.
     pub desired: Desired,
+    /// Which part of it is meant.
+    pub scope: Scope,
     /// `apply`, `destroy`, `rollback` or `promote`.
     pub command: String,
     /// The promotable settings behind it.
@@ -81,6 +87,7 @@ impl Target {
     pub fn new(command: &str, resources: Vec<Resource>, providers: &Providers) -> Result<Self, RunError> {
         Ok(Self {
             desired: Desired::build(resources, providers).map_err(RunError::Graph)?,
+            scope: Scope::default(),
             command: command.to_owned(),
             settings: serde_json::Value::Null,
             provenance: None,
@@ -123,18 +130,49 @@ pub enum RunError {
     PlanMoved(String),
 }
 
+/// A plan, and what it was made with.
+struct Tried {
+    plan: Plan,
+    facts: Facts,
+    /// What could not be found out, of what the plan wanted to know.
+    unknown: Vec<(Urn, Error)>,
+}
+
 impl Engine {
-    /// Plans against what is recorded now. Takes no lease and writes nothing.
+    /// Plans against what is recorded now. Takes no lease and writes nothing. A system that is out of reach makes the plan
+    /// less exact, and the plan says so, unless everything is to be read.
     ///
     /// # Errors
     /// As [`RunError`].
     pub async fn plan(&self, target: &Target, state: &State) -> Result<(Plan, Facts), RunError> {
-        let (mut plan, facts) = self.tried(target, state).await?;
-        let trusted = state.resources.len().saturating_sub(facts.len());
-        if let (Refresh::Auto { max_age }, 1..) = (self.settings.refresh, trusted) {
+        let mut read = self.read(state).await;
+        let mut notes = Vec::new();
+        if let (Refresh::Auto { .. }, true) = (self.settings.refresh, read.is_out_of_reach()) {
+            notes.push(out_of_reach(&read.failed));
+            read.failed.clear();
+        }
+        let Tried { mut plan, facts, unknown } = self.tried(target, state, read).await?;
+        let freshness = plan.freshness;
+        notes.append(&mut plan.notes);
+        plan.notes = notes;
+        if let (Refresh::Auto { max_age }, 1..) = (self.settings.refresh, freshness.trusted) {
             plan.notes.push(format!(
-                "{trusted} resources are taken as they were recorded within the last {} s; `--refresh always` reads them all",
+                "{} are taken as they were recorded within the last {} s; `--refresh always` reads them all",
+                resources(freshness.trusted),
                 max_age.as_secs()
+            ));
+        }
+        if let (Refresh::Never, 1..) = (self.settings.refresh, freshness.trusted) {
+            plan.notes.push(format!(
+                "{} are taken as they were recorded; nothing was read",
+                resources(freshness.trusted)
+            ));
+        }
+        if let Some((_, error)) = unknown.first() {
+            plan.notes.push(format!(
+                "whether {} to be made exist already could not be found out: {}",
+                resources(unknown.len()),
+                error.message
             ));
         }
         if !state.pending.is_empty() {
@@ -147,26 +185,69 @@ impl Engine {
         Ok((plan, facts))
     }
 
-    async fn facts(&self, state: &State, wanted: Refresh) -> Result<Facts, RunError> {
-        let now = self.log.clock().now();
-        let cancel = &self.interrupt.stop_now;
-        refresh(state, wanted, now, &self.providers, &self.events, cancel).await.map_err(RunError::Refresh)
+    /// Reads what is to be read, or takes what was read ahead.
+    async fn read(&self, state: &State) -> Refreshed {
+        let (wanted, now) = (self.settings.refresh, self.log.clock().now());
+        let resources = due(state, wanted, now);
+        if resources > 0 {
+            self.events.send(Event::Refreshing { resources });
+        }
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ahead = match ahead {
+            Some(reading) => reading.finish(state).await,
+            None => None,
+        };
+        let read = match ahead {
+            Some(read) => read,
+            None => refresh(state, wanted, now, &self.providers, &self.interrupt.stop_now).await,
+        };
+        read.tell(&self.events);
+        read
     }
 
-    /// Reads the facts, plans, and asks live systems what they say of the changes; where they would refuse to change
-    /// something in place, the plan replaces it.
-    async fn tried(&self, target: &Target, state: &State) -> Result<(Plan, Facts), RunError> {
-        let mut facts = self.facts(state, self.settings.refresh).await?;
-        let mut plan = self.plan_with(target, state, &facts)?;
-        if self.settings.refresh == Refresh::Never || !plan.has_changes() {
-            return Ok((plan, facts));
+    /// Plans; and plans again with what was found to exist already.
+    async fn plan_looking(
+        &self,
+        target: &Target,
+        state: &State,
+        facts: &mut Facts,
+    ) -> Result<(Plan, Vec<(Urn, Error)>), RunError> {
+        let plan = self.plan_with(target, state, facts)?;
+        let imports = |step: &Step| step.op == Op::Import;
+        if self.settings.refresh == Refresh::Never && !plan.steps.iter().any(imports) {
+            return Ok((plan, Vec::new()));
         }
-        let mut found = preview(&plan, &self.providers, &self.interrupt.stop_now).await;
+        let cancel = &self.interrupt.stop_now;
+        let existing = look(&plan, &target.scope, &self.providers, cancel).await;
+        if !existing.errors.is_empty() {
+            return Err(RunError::Plan(existing.errors));
+        }
+        if existing.found.is_empty() {
+            return Ok((plan, existing.unknown));
+        }
+        facts.existing = existing.found;
+        Ok((self.plan_with(target, state, facts)?, existing.unknown))
+    }
+
+    /// Plans with what was read, and asks live systems what they say of the changes; where they would refuse to change
+    /// something in place, the plan replaces it.
+    async fn tried(&self, target: &Target, state: &State, read: Refreshed) -> Result<Tried, RunError> {
+        let mut freshness = read.freshness;
+        let mut facts = read.whole().map_err(RunError::Refresh)?;
+        let (mut plan, mut unknown) = self.plan_looking(target, state, &mut facts).await?;
+        if self.settings.refresh == Refresh::Never || !plan.has_changes() {
+            return Ok(Tried { plan: Plan { freshness, ..plan }, facts, unknown });
+        }
+        let cancel = &self.interrupt.stop_now;
+        let mut found = preview(&plan, &self.providers, cancel).await;
         if found.disputed.iter().any(|urn| facts.get(urn).is_none()) {
             // Somebody has changed what was trusted as recorded.
-            facts = self.facts(state, Refresh::Always).await?;
-            plan = self.plan_with(target, state, &facts)?;
-            found = preview(&plan, &self.providers, &self.interrupt.stop_now).await;
+            let now = self.log.clock().now();
+            let read = refresh(state, Refresh::Always, now, &self.providers, cancel).await;
+            freshness = read.freshness;
+            facts = read.whole().map_err(RunError::Refresh)?;
+            (plan, unknown) = self.plan_looking(target, state, &mut facts).await?;
+            found = preview(&plan, &self.providers, cancel).await;
         }
         if !found.refused.is_empty() {
             return Err(RunError::Plan(found.refused));
@@ -176,23 +257,28 @@ impl Engine {
             plan = self.plan_with(target, state, &facts)?;
         }
         plan.notes.extend(found.notes);
-        Ok((plan, facts))
+        Ok(Tried { plan: Plan { freshness, ..plan }, facts, unknown })
     }
 
     fn plan_with(&self, target: &Target, state: &State, facts: &Facts) -> Result<Plan, RunError> {
-        let plan = plan(&target.desired, state, facts, &self.providers).map_err(RunError::Plan)?;
+        let plan =
+            plan(&target.desired, state, facts, &self.providers, &target.scope).map_err(RunError::Plan)?;
         Ok(Plan { stack: self.stack.clone(), ..plan })
     }
 
     /// Tells a plan, step by step, and its summary.
     pub fn tell(&self, plan: &Plan, started: Instant) {
         self.tell_steps(plan);
-        self.events.send(Event::Summary(Summary { counts: plan.counts(), duration: started.elapsed() }));
+        self.summarize(plan.counts(), plan.left_out.len(), started);
     }
 
     fn tell_steps(&self, plan: &Plan) {
+        self.events.send(Event::Facts(plan.freshness));
         for step in plan.changes() {
             self.events.send(Event::Step(Box::new(StepEvent::from(step))));
+        }
+        for left_out in &plan.left_out {
+            self.events.send(Event::LeftOut(left_out.clone()));
         }
         for note in &plan.notes {
             self.events.send(Event::Note { message: note.clone() });
@@ -237,7 +323,7 @@ impl Engine {
         };
         if !has_work(&approved) {
             self.release(writer, doubts).await;
-            self.summarize(approved.counts(), started);
+            self.summarize(approved.counts(), approved.left_out.len(), started);
             return Ok(Ended::NoChanges);
         }
         let writer = match writer {
@@ -250,11 +336,11 @@ impl Engine {
         // Whatever it still tells comes before the summary, which is the last word.
         self.release(Some(writer), doubts).await;
         match &result {
-            Ok(Ended::Executed(report)) => self.summarize(report.counts, started),
+            Ok(Ended::Executed(report)) => self.summarize(report.counts, report.left_out, started),
             // Another run did it all meanwhile.
             Ok(Ended::NoChanges) => {
                 let same = target.desired.resources().len() as u64;
-                self.summarize(Counts { same, ..Counts::default() }, started);
+                self.summarize(Counts { same, ..Counts::default() }, 0, started);
             }
             _ => {}
         }
@@ -280,7 +366,18 @@ impl Engine {
         approve: &impl AsyncFn(&Plan) -> bool,
         facts: &mut Option<Facts>,
     ) -> Result<Option<Plan>, RunError> {
-        let (plan, read) = self.tried(target, state).await?;
+        let read = self.read(state).await;
+        let Tried { plan, facts: read, unknown } = self.tried(target, state, read).await?;
+        // What is to be taken over must be known before that is approved.
+        let unread = |step: &&Step| step.op == Op::Import && !read.existing.contains_key(&step.urn);
+        if let Some(step) = plan.steps.iter().find(unread) {
+            let known = unknown.into_iter().find(|(urn, _)| *urn == step.urn);
+            let (urn, error) = known.unwrap_or_else(|| {
+                let why = "where it is becomes known only once what it depends on is there; apply that first";
+                (step.urn.clone(), Error::invalid(format!("it cannot be taken over yet: {why}")))
+            });
+            return Err(RunError::Refresh(vec![RefreshError { urn, error }]));
+        }
         check_expected(&plan, expected)?;
         self.tell_steps(&plan);
         *facts = Some(read);
@@ -325,13 +422,13 @@ impl Engine {
             return Ok(Ended::NoChanges);
         }
         let revision = state.next_revision();
-        writer.append(vec![self.revision_started(target, &state, revision)]).await?;
+        writer.append(vec![self.revision_started(target, &state, &plan, revision)]).await?;
         self.events.send(Event::Started {
             command: target.command.clone(),
             stack: self.stack.clone(),
             revision: Some(revision),
         });
-        let report = execute(
+        let mut report = execute(
             &plan,
             Execution {
                 stack: &self.stack,
@@ -347,6 +444,7 @@ impl Engine {
         )
         .await;
         drop(state);
+        report.left_out = plan.left_out.len();
         if let Some(error) = &report.log_failure {
             return Err(RunError::State(error.clone()));
         }
@@ -359,16 +457,34 @@ impl Engine {
         if report.skipped > 0 {
             counts.insert("skipped".to_owned(), report.skipped);
         }
+        if report.left_out > 0 {
+            counts.insert("leftOut".to_owned(), report.left_out as u64);
+        }
         writer.append(vec![LogEvent::RevisionFinished { revision, result, counts }]).await?;
         Ok(Ended::Executed(Box::new(report)))
     }
 
-    fn revision_started(&self, target: &Target, state: &State, revision: u64) -> LogEvent {
+    /// A revision records as declared what it works on and nothing else: what a partial one leaves out stays as the one
+    /// before it declared it, and no settings are proved by it.
+    fn revision_started(&self, target: &Target, state: &State, plan: &Plan, revision: u64) -> LogEvent {
+        let mut declared = state.delta(target.desired.resources());
+        let is_partial = target.scope.is_partial();
+        if is_partial {
+            let within: HashSet<&Urn> = plan
+                .steps
+                .iter()
+                .flat_map(|step| [Some(&step.urn), step.moved_from.as_ref()])
+                .flatten()
+                .collect();
+            declared.set.retain(|resource| within.contains(&resource.urn));
+            declared.removed.retain(|urn| within.contains(urn));
+        }
+        let settings = if is_partial { serde_json::Value::Null } else { target.settings.clone() };
         LogEvent::RevisionStarted(Box::new(RevisionStarted {
             revision,
             command: target.command.clone(),
-            declared: state.delta(target.desired.resources()),
-            settings: target.settings.clone(),
+            declared,
+            settings,
             provenance: target.provenance.clone(),
             stack_file_digest: target.stack_file_digest.clone(),
         }))
@@ -406,8 +522,8 @@ impl Engine {
         }
     }
 
-    fn summarize(&self, counts: Counts, started: Instant) {
-        self.events.send(Event::Summary(Summary { counts, duration: started.elapsed() }));
+    fn summarize(&self, counts: Counts, left_out: usize, started: Instant) {
+        self.events.send(Event::Summary(Summary { counts, duration: started.elapsed(), left_out }));
     }
 }
 
@@ -423,4 +539,16 @@ fn check_expected(plan: &Plan, expected: Option<&str>) -> Result<(), RunError> {
         )),
         _ => Ok(()),
     }
+}
+
+fn resources(count: usize) -> String {
+    if count == 1 { "1 resource".to_owned() } else { format!("{count} resources") }
+}
+
+fn out_of_reach(failed: &[RefreshError]) -> String {
+    let why = failed.first().map(|first| first.error.message.as_str()).unwrap_or_default();
+    format!(
+        "{} could not be read and are taken as they were recorded: {why}; `--refresh never` does not try, `--refresh always` insists",
+        resources(failed.len())
+    )
 }

@@ -39,7 +39,12 @@ pub async fn drift(
     cancel: &CancellationToken,
 ) -> Result<DriftReport, Vec<RefreshError>> {
     let started = Instant::now();
-    let facts = refresh(state, Refresh::Always, jiff::Timestamp::now(), providers, events, cancel).await?;
+    if !state.resources.is_empty() {
+        events.send(Event::Refreshing { resources: state.resources.len() });
+    }
+    let read = refresh(state, Refresh::Always, jiff::Timestamp::now(), providers, cancel).await;
+    read.tell(events);
+    let facts = read.whole()?;
     let mut report = DriftReport { resources: facts.len(), drifted: Vec::new() };
     for (urn, fact) in facts.by_urn {
         let verdict = match fact {

@@ -7,7 +7,8 @@ use plinth_provider::{Change, Drift, Path, Urn};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::plan::{Counts, Op, Step};
+use super::facts::Freshness;
+use super::plan::{Counts, Explanation, LeftOut, Op, Step};
 
 /// Something the user may want to see.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,8 +51,14 @@ pub enum Event {
         #[serde(rename = "duration_ms", serialize_with = "millis")]
         duration: Duration,
     },
+    /// How fresh what the plan rests on is.
+    Facts(Freshness),
     /// One step of a plan.
     Step(Box<StepEvent>),
+    /// A change that the plan leaves out, because only a part of the stack was asked for.
+    LeftOut(LeftOut),
+    /// Why a step is there.
+    Explanation(Box<Explanation>),
     /// Something about the plan or the run as a whole.
     Note {
         /// What.
@@ -190,6 +197,9 @@ pub struct StepEvent {
     /// The name that it had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<Urn>,
+    /// For an import: it is recorded as it is, and the changes are left to the next plan.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub as_it_is: bool,
 }
 
 impl From<&Step> for StepEvent {
@@ -202,6 +212,7 @@ impl From<&Step> for StepEvent {
             forced_by: step.forced_by.clone(),
             reason: step.reason.clone(),
             moved_from: step.moved_from.clone(),
+            as_it_is: step.as_it_is,
         }
     }
 }
@@ -226,6 +237,13 @@ pub struct Summary {
     /// How long it took.
     #[serde(rename = "duration_ms", serialize_with = "millis")]
     pub duration: Duration,
+    /// How many changes were left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

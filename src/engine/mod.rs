@@ -7,6 +7,7 @@ mod apply;
 mod drift;
 mod event;
 mod execute;
+mod existing;
 mod facts;
 mod graph;
 mod plan;
@@ -21,9 +22,12 @@ pub use apply::{Ended, Engine, RunError, Settings, Target};
 pub use drift::{DriftReport, Verdict, drift};
 pub use event::{Event, Events, Queued, StepEvent, Summary};
 pub use execute::{Interrupt, Report, weights};
-pub use facts::{Fact, Facts};
+pub use facts::{Fact, Facts, Freshness};
 pub use graph::{Desired, GraphError};
-pub use plan::{Counts, Op, Plan, PlanError, SavedPlan, SavedPlanError, Step, plan};
+pub use plan::{
+    Counts, Dependency, Explained, Explanation, LeftOut, Link, Op, Plan, PlanError, SavedPlan,
+    SavedPlanError, Scope, Step, explain, plan,
+};
 pub use recover::RecoverError;
-pub use refresh::{Refresh, RefreshError};
+pub use refresh::{Reading, Refresh, RefreshError, due};
 pub use schedule::{Schedule, Task, Work};

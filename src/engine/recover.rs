@@ -193,6 +193,8 @@ async fn resolve(
     let context = Context { cancel: cancel.clone(), ..Context::new(intent.urn.stack(), FIND_TIMEOUT) };
     let context = Context { token: intent.token.clone(), handle: pending.handle.clone(), ..context };
     let recorded = recorded_instance(pending, state);
+    let beside = recorded.filter(|_| intent.replaces && intent.action == Action::Create);
+    let context = Context { beside: beside.map(|old| old.id.clone()), ..context };
     match intent.action {
         Action::Create => {
             let request =
@@ -209,7 +211,7 @@ async fn resolve(
                         urn: intent.urn.clone(),
                         id: live.id,
                         inputs: intent.inputs.clone(),
-                        outputs: live.outputs,
+                        outputs: provider.schema(intent.urn.kind())?.seal(live.outputs),
                         connection: intent.connection.clone(),
                         dependencies: intent.dependencies.clone(),
                         options: intent.options.clone(),

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use plinth_provider::{Context, Error, Providers, ReadRequest, Recorded, Urn};
+use plinth_provider::{Class, Context, Error, Providers, ReadRequest, Recorded, Urn};
 use plinth_state::State;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, Events};
-use super::facts::{Fact, Facts};
+use super::facts::{Fact, Facts, Freshness};
 
 /// How long a bulk read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(120);
@@ -52,52 +53,121 @@ pub struct RefreshError {
     pub error: Error,
 }
 
-/// Reads what `refresh` wants read.
-///
-/// # Errors
-/// Every read that failed. Something that cannot be reached is an error, never taken for deleted.
+/// What a refresh came to.
+#[derive(Debug, Default)]
+pub struct Refreshed {
+    /// What was read.
+    pub facts: Facts,
+    /// Every read that failed. Something that cannot be reached is never taken for deleted.
+    pub failed: Vec<RefreshError>,
+    /// What was not read, or could not be.
+    pub freshness: Freshness,
+    duration: Duration,
+}
+
+impl Refreshed {
+    /// What was read.
+    ///
+    /// # Errors
+    /// When not everything was.
+    pub fn whole(self) -> Result<Facts, Vec<RefreshError>> {
+        if self.failed.is_empty() { Ok(self.facts) } else { Err(self.failed) }
+    }
+
+    /// Whether all that failed is that systems could not be reached.
+    pub fn is_out_of_reach(&self) -> bool {
+        let away = |error: &RefreshError| {
+            matches!(error.error.class, Class::Unavailable | Class::Timeout | Class::Throttled { .. })
+        };
+        !self.failed.is_empty() && self.failed.iter().all(away)
+    }
+
+    /// Tells what was read.
+    pub fn tell(&self, events: &Events) {
+        let total = self.facts.len();
+        if total == 0 || !self.failed.is_empty() {
+            return;
+        }
+        let drifted = |fact: &&Fact| matches!(fact, Fact::There { drift, .. } if !drift.is_empty());
+        events.send(Event::Refreshed {
+            resources: total,
+            gone: self.facts.by_urn.values().filter(|fact| **fact == Fact::Gone).count(),
+            drifted: self.facts.by_urn.values().filter(drifted).count(),
+            duration: self.duration,
+        });
+    }
+}
+
+/// How many resources are to be read.
+pub fn due(state: &State, wanted: Refresh, now: jiff::Timestamp) -> usize {
+    state.resources.values().filter(|tracked| wanted.wants(tracked.updated_at, now)).count()
+}
+
+/// A refresh under way, begun before it was known what is wanted: live systems answer while the stack file is read.
+#[derive(Debug)]
+pub struct Reading {
+    seq: u64,
+    task: JoinHandle<Refreshed>,
+}
+
+impl Reading {
+    /// Begins to read what is recorded in `state`.
+    pub fn begin(state: &State, wanted: Refresh, providers: &Providers, cancel: &CancellationToken) -> Self {
+        let (seq, state, providers, cancel) = (state.seq, state.clone(), providers.clone(), cancel.clone());
+        let task = tokio::spawn(async move {
+            refresh(&state, wanted, jiff::Timestamp::now(), &providers, &cancel).await
+        });
+        Self { seq, task }
+    }
+
+    /// What was read, if it was read of this very state.
+    pub async fn finish(self, state: &State) -> Option<Refreshed> {
+        if self.seq != state.seq {
+            self.task.abort();
+            return None;
+        }
+        self.task.await.ok()
+    }
+}
+
+/// Reads what `wanted` wants read: one bulk read per provider, all at once.
 pub async fn refresh(
     state: &State,
     wanted: Refresh,
     now: jiff::Timestamp,
     providers: &Providers,
-    events: &Events,
     cancel: &CancellationToken,
-) -> Result<Facts, Vec<RefreshError>> {
+) -> Refreshed {
     let started = Instant::now();
+    let mut oldest = None;
     let mut by_provider: BTreeMap<&str, Vec<&Recorded>> = BTreeMap::new();
-    for tracked in state.resources.values().filter(|tracked| wanted.wants(tracked.updated_at, now)) {
-        let prefix = tracked.urn.kind().split(':').next().unwrap_or_default();
-        by_provider.entry(prefix).or_default().push(&tracked.recorded);
+    for tracked in state.resources.values() {
+        if wanted.wants(tracked.updated_at, now) {
+            let prefix = tracked.urn.kind().split(':').next().unwrap_or_default();
+            by_provider.entry(prefix).or_default().push(&tracked.recorded);
+        } else {
+            oldest = oldest.min(Some(tracked.updated_at)).or(Some(tracked.updated_at));
+        }
     }
     let total: usize = by_provider.values().map(Vec::len).sum();
-    if total == 0 {
-        return Ok(Facts::default());
-    }
-    events.send(Event::Refreshing { resources: total });
+    let mut refreshed = Refreshed::default();
     let groups = join_all(by_provider.into_values().map(|group| read_group(group, providers, cancel))).await;
-    let mut facts = Facts::default();
-    let mut errors = Vec::new();
     for (recorded, result) in groups.into_iter().flatten() {
         match result {
             Ok(fact) => {
-                facts.by_urn.insert(recorded.urn.clone(), fact);
+                refreshed.facts.by_urn.insert(recorded.urn.clone(), fact);
             }
-            Err(error) => errors.push(RefreshError { urn: recorded.urn.clone(), error }),
+            Err(error) => refreshed.failed.push(RefreshError { urn: recorded.urn.clone(), error }),
         }
     }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let gone = facts.by_urn.values().filter(|fact| **fact == Fact::Gone).count();
-    let drifted = |fact: &&Fact| matches!(fact, Fact::There { drift, .. } if !drift.is_empty());
-    events.send(Event::Refreshed {
-        resources: total,
-        gone,
-        drifted: facts.by_urn.values().filter(drifted).count(),
-        duration: started.elapsed(),
-    });
-    Ok(facts)
+    refreshed.freshness = Freshness {
+        read: refreshed.facts.len(),
+        trusted: state.resources.len() - total,
+        oldest_seconds: oldest.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or_default()),
+        unread: refreshed.failed.len(),
+    };
+    refreshed.duration = started.elapsed();
+    refreshed
 }
 
 async fn read_group<'a>(

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use petgraph::algo::toposort;
+use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use plinth_provider::Urn;
 
@@ -65,7 +65,10 @@ struct Builder<'a> {
     /// Of present instances; superseded ones have tasks but are nobody's dependency.
     remove: HashMap<&'a Urn, usize>,
     edges: BTreeSet<(usize, usize)>,
-    /// Orders that are wished for but give way when they would close a cycle.
+    /// What was used goes after what used it. Each resource was recorded at another time, so these may contradict the
+    /// order of today's graph, which then rules.
+    recorded: BTreeSet<(usize, usize)>,
+    /// Orders that are wished for but give way first.
     soft: BTreeSet<(usize, usize)>,
 }
 
@@ -88,7 +91,15 @@ impl<'a> Builder<'a> {
                 tasks.push((at, Work::Remove));
             }
         }
-        Self { plan, tasks, make, remove, edges: BTreeSet::new(), soft: BTreeSet::new() }
+        Self {
+            plan,
+            tasks,
+            make,
+            remove,
+            edges: BTreeSet::new(),
+            recorded: BTreeSet::new(),
+            soft: BTreeSet::new(),
+        }
     }
 
     fn makes_follow_their_dependencies(&mut self) {
@@ -113,10 +124,15 @@ impl<'a> Builder<'a> {
             if step.delete_before_replace {
                 self.edges.insert((*remove, *make));
             } else {
-                // The old one goes when nobody uses it any more.
+                // The old one goes when nobody uses it any more; who never used it does not keep it.
                 self.edges.insert((*make, *remove));
-                let users = dependents.get(make).into_iter().flatten();
-                self.edges.extend(users.map(|user| (*user, *remove)));
+                let used = |user: &&usize| {
+                    let user = self.plan.steps[self.tasks[**user].0].recorded.as_ref();
+                    user.is_some_and(|user| user.dependencies.contains(recorded))
+                };
+                let users: Vec<usize> =
+                    dependents.get(make).into_iter().flatten().filter(used).copied().collect();
+                self.edges.extend(users.into_iter().map(|user| (user, *remove)));
             }
         }
     }
@@ -125,16 +141,17 @@ impl<'a> Builder<'a> {
         for (task, (at, work)) in self.tasks.iter().enumerate() {
             let step = &self.plan.steps[*at];
             let Some(recorded) = &step.recorded else { continue };
-            let needed =
-                recorded.dependencies.iter().filter_map(|urn| self.remove.get(urn).map(|task| (urn, *task)));
-            for (urn, needed) in needed {
+            let needed = recorded.dependencies.iter().filter_map(|urn| self.remove.get(urn).copied());
+            for needed in needed {
                 if needed == task {
                     continue;
                 }
                 if *work == Work::Remove {
-                    self.edges.insert((task, needed));
-                } else if !self.make.contains_key(urn) && !self.remove.contains_key(&recorded.urn) {
-                    // It used what now goes, and must have let go of it first.
+                    self.recorded.insert((task, needed));
+                } else if !self.remove.contains_key(&recorded.urn)
+                    && step.dependencies.binary_search(&self.plan.steps[self.tasks[needed].0].urn).is_err()
+                {
+                    // It used what now goes, and uses it no more: it must have let go of it first.
                     self.soft.insert((task, needed));
                 }
             }
@@ -142,24 +159,7 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(self, weight: impl Fn(usize, Work) -> Duration) -> Schedule {
-        let all: Vec<(usize, usize)> = self.edges.union(&self.soft).copied().collect();
-        let (edges, order) = match self.sorted(&all) {
-            Some(order) => (all, order),
-            None => {
-                let hard: Vec<(usize, usize)> = self.edges.iter().copied().collect();
-                // Hard edges follow desired and recorded orders, which could contradict each other only if a recorded
-                // dependency was inverted while both sides are replaced; the order of the makes then rules.
-                match self.sorted(&hard) {
-                    Some(order) => (hard, order),
-                    None => {
-                        let makes: Vec<(usize, usize)> =
-                            hard.into_iter().filter(|(_, to)| self.tasks[*to].1 == Work::Make).collect();
-                        let order = self.sorted(&makes).unwrap_or_else(|| (0..self.tasks.len()).collect());
-                        (makes, order)
-                    }
-                }
-            }
-        };
+        let (edges, order) = self.ordered();
         let mut tasks: Vec<Task> = self
             .tasks
             .iter()
@@ -183,14 +183,40 @@ impl<'a> Builder<'a> {
         Schedule { tasks }
     }
 
-    fn sorted(&self, edges: &[(usize, usize)]) -> Option<Vec<usize>> {
-        let mut graph = DiGraph::<(), ()>::with_capacity(self.tasks.len(), edges.len());
+    /// The edges that hold, and an order of the tasks that keeps them. Where they close a cycle, the weaker ones inside of
+    /// it give way; those of today's graph alone never close one.
+    fn ordered(&self) -> (Vec<(usize, usize)>, Vec<usize>) {
+        let mut edges: Vec<(usize, usize)> = self.edges.iter().chain(&self.recorded).copied().collect();
+        edges.extend(&self.soft);
+        for weak in [&self.soft, &self.recorded] {
+            let graph = self.graph(&edges);
+            if let Ok(order) = toposort(&graph, None) {
+                edges.sort_unstable();
+                edges.dedup();
+                return (edges, order.into_iter().map(NodeIndex::index).collect());
+            }
+            let mut component = vec![0; self.tasks.len()];
+            for (number, members) in kosaraju_scc(&graph).into_iter().enumerate() {
+                members.into_iter().for_each(|member| component[member.index()] = number);
+            }
+            edges.retain(|edge| {
+                component[edge.0] != component[edge.1] || !weak.contains(edge) || self.edges.contains(edge)
+            });
+        }
+        edges.sort_unstable();
+        edges.dedup();
+        let order = toposort(&self.graph(&edges), None).unwrap_or_default();
+        (edges, order.into_iter().map(NodeIndex::index).collect())
+    }
+
+    fn graph(&self, edges: &[(usize, usize)]) -> DiGraph<(), ()> {
+        let mut graph = DiGraph::with_capacity(self.tasks.len(), edges.len());
         for _ in &self.tasks {
             graph.add_node(());
         }
         for (before, after) in edges {
             graph.add_edge(NodeIndex::new(*before), NodeIndex::new(*after), ());
         }
-        Some(toposort(&graph, None).ok()?.into_iter().map(NodeIndex::index).collect())
+        graph
     }
 }

@@ -98,13 +98,15 @@ fn took(revision: &Revision) -> String {
 }
 
 fn counts(revision: &Revision) -> String {
-    const WORDS: [(&str, &str); 6] = [
+    const WORDS: [(&str, &str); 8] = [
         ("create", "+"),
         ("update", "~"),
         ("replace", "-/+"),
         ("delete", "-"),
         ("failed", "failed "),
         ("skipped", "skipped "),
+        ("import", "imported "),
+        ("leftOut", "left out "),
     ];
     let parts: Vec<String> = WORDS
         .iter()

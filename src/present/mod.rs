@@ -26,7 +26,7 @@ mod words;
 
 use std::io::Write;
 
-pub use plan::{NO_CHANGES, plan_markdown, plan_text, plan_text_verbose};
+pub use plan::{NO_CHANGES, NO_CHANGES_IN_PART, explanation, plan_markdown, plan_text, plan_text_verbose};
 pub use pump::{Held, Pump, pump};
 pub use streams::{err, out, prompt};
 pub use style::Style;

@@ -94,7 +94,8 @@ impl Presenter for Plain {
 
 /// Whether an event belongs to the telling of a plan: its steps, and the notes right after them.
 pub(super) fn is_of_plan(event: &Event, already: bool) -> bool {
-    matches!(event, Event::Step(_)) || (already && matches!(event, Event::Note { .. }))
+    matches!(event, Event::Step(_) | Event::LeftOut(_) | Event::Facts(_))
+        || (already && matches!(event, Event::Note { .. }))
 }
 
 impl Drop for Plain {

@@ -68,6 +68,8 @@ fn options(stack: &Stack, entry: &ResourceEntry, names: &HashMap<&str, &Urn>) ->
             delete: entry.timeouts.delete.as_ref().map(crate::model::Duration::std),
         },
         aliases: entry.aliases.iter().map(alias).collect::<Result<_, _>>()?,
+        import: entry.import.clone(),
+        adopt: entry.adopt,
         phase: PHASE.to_owned(),
     })
 }
@@ -185,6 +187,8 @@ mod tests {
     ignoreChanges: [ a.b ]
     replaceOnChanges: [ c ]
     timeouts: { create: 1h30m }
+    import: some/id
+    adopt: true
     aliases: [ old, \"plinth:bench::plinth:Other::older\" ]
 ",
         );
@@ -195,6 +199,7 @@ mod tests {
         assert_eq!(options.replace_on_changes, [Path::parse("c")]);
         assert_eq!(options.timeouts.create, Some(std::time::Duration::from_secs(5400)));
         assert_eq!(options.timeouts.delete, None);
+        assert_eq!((options.import.as_deref(), options.adopt), (Some("some/id"), true));
         let aliases: Vec<&str> = options.aliases.iter().map(Urn::as_str).collect();
         assert_eq!(aliases, ["plinth:bench::plinth:Data::old", "plinth:bench::plinth:Other::older"]);
     }

@@ -22,8 +22,8 @@ pub use error::{Class, Error, Result};
 pub use path::{Path, Pattern, Segment};
 pub use property::{Property, typed};
 pub use provider::{
-    Applied, Context, Diff, Drift, Lane, Live, Preview, PreviewRequest, Provider, Providers, ReadRequest,
-    Reporter, Request, Silent,
+    Applied, Context, Diff, Drift, Lane, Live, Occupant, Owner, Preview, PreviewRequest, Provider, Providers,
+    ReadRequest, Reporter, Request, Silent,
 };
 pub use resource::{Kind, Options, Program, Recorded, Resource, Timeouts, Typed};
 pub use schema::KindSchema;

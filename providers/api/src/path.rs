@@ -158,6 +158,11 @@ impl Pattern {
         )
     }
 
+    /// Its steps from the root; `None` stands for any.
+    pub(crate) fn segments(&self) -> &[Option<Segment>] {
+        &self.0
+    }
+
     /// Whether a change at `path` touches what the pattern names: the path lies at or below it, or an
     /// ancestor of it changed as a whole.
     pub fn touches(&self, path: &Path) -> bool {

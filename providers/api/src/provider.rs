@@ -63,6 +63,39 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// By which rule [`Provider::infer_dependencies`] finds that `dependent` needs `dependency`, in a few words.
+    fn inferred_because(
+        &self,
+        resources: &[&Resource],
+        dependent: &Urn,
+        dependency: &Urn,
+    ) -> Option<&'static str> {
+        let _ = (resources, dependent, dependency);
+        None
+    }
+
+    /// Whether `dependent` cannot outlive `dependency`: the system refuses to delete the one while the other is there,
+    /// or deletes both. Where a dependency is deleted before its new one comes, such dependents are replaced with it.
+    fn lives_in(&self, dependent: &Recorded, dependency: &Recorded) -> bool {
+        let _ = (dependent, dependency);
+        false
+    }
+
+    /// The inputs of a new instance that can stand beside the recorded one: `desired` with another physical name. Only
+    /// where `declared`, the inputs before [`Provider::check`], leaves the name to the kind; `None` means that the old
+    /// instance has to go first. Deterministic: the same recorded instance gives the same name.
+    fn beside(&self, recorded: &Recorded, declared: &Value, desired: &Value) -> Option<Value> {
+        let _ = (recorded, declared, desired);
+        None
+    }
+
+    /// `desired` with the physical name of the recorded instance, where that is one that [`Provider::beside`] gave and
+    /// `declared` still leaves the name to the kind: later plans then see no change in it.
+    fn keep_name(&self, recorded: &Recorded, declared: &Value, desired: Value) -> Value {
+        let _ = (recorded, declared);
+        desired
+    }
+
     /// Keys under which the kind's operations must not overlap.
     fn lanes(&self, urn: &Urn, inputs: &Value) -> Vec<Lane> {
         let _ = (urn, inputs);
@@ -70,7 +103,8 @@ pub trait Provider: Send + Sync {
     }
 
     /// Creates it and waits until it is ready. What exists and carries this stack's and this URN's ownership marks is
-    /// brought to the inputs and returned; what exists and does not is [`Class::AlreadyExists`].
+    /// brought to the inputs and returned, unless it is the one that [`Context::beside`] names; what exists and does not
+    /// carry them is [`Class::AlreadyExists`].
     async fn create(&self, context: &Context, request: Request<'_>) -> Result<Applied>;
 
     /// What the system says now; `None` when it is gone.
@@ -104,6 +138,13 @@ pub trait Provider: Send + Sync {
     async fn preview_many(&self, context: &Context, requests: &[PreviewRequest<'_>]) -> Vec<Result<Preview>> {
         let _ = context;
         requests.iter().map(|_| Ok(Preview::default())).collect()
+    }
+
+    /// What already stands where a create would make something, whoever made it; the results stand in the order of the
+    /// requests. Asked before planning a create, so that nothing is taken over that the plan does not show.
+    async fn occupants(&self, context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {
+        let _ = context;
+        requests.iter().map(|_| Ok(None)).collect()
     }
 
     /// Where live differs from recorded, on the paths that were recorded. Pure.
@@ -189,6 +230,31 @@ pub struct Live {
     pub inputs: Value,
     /// What the provider itself needs to judge drift; the engine does not look inside.
     pub details: serde_json::Value,
+}
+
+/// What stands where a create would make something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Occupant {
+    /// What it is.
+    pub live: Live,
+    /// Whose it is, by its marks.
+    pub owner: Owner,
+}
+
+/// Whose something is, by its marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// This very resource's.
+    Ours,
+    /// It carries no stack's marks.
+    Nobody,
+    /// Another resource's.
+    Other {
+        /// Of which stack.
+        stack: String,
+        /// Which one, as its mark says.
+        urn: String,
+    },
 }
 
 /// One place where live differs from what was recorded.
@@ -296,6 +362,8 @@ pub struct Context {
     pub handle: Option<String>,
     /// Inputs that the approved plan takes back from whoever changed them; only these may be overruled.
     pub take_over: Vec<Path>,
+    /// Of a create that replaces: the id of the old instance, which still stands and is not the one that is to be made.
+    pub beside: Option<String>,
 }
 
 impl std::fmt::Debug for Context {
@@ -318,6 +386,7 @@ impl Context {
             reporter: Arc::new(Silent),
             handle: None,
             take_over: Vec::new(),
+            beside: None,
         }
     }
 

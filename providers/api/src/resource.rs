@@ -73,6 +73,12 @@ pub struct Options {
     /// Former URNs: a renamed resource is not recreated.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<Urn>,
+    /// The system's own id of something that exists already: it is taken over instead of made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<String>,
+    /// What exists already where this would be made is taken over, if nobody's marks are on it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
     /// Where a tree of progress shows it, such as `storage` or `loki`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub phase: String,

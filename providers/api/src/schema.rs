@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Pattern;
+use crate::{Path, Pattern, Segment, Value};
 
 /// The properties of a kind that the engine plans with.
 #[derive(Debug, Clone)]
@@ -14,8 +14,10 @@ pub struct KindSchema {
     pub recreated: Vec<Pattern>,
     /// Inputs and outputs that are secret whoever sets them.
     pub secret: Vec<Pattern>,
-    /// Outputs that the system computes, and that may change with an update.
+    /// What the system computes: nobody may set it.
     pub computed: Vec<Pattern>,
+    /// Inputs by which the provider marks what is its own.
+    pub marks: Vec<Pattern>,
     /// Lists whose order means nothing.
     pub set_like: Vec<Pattern>,
     /// The physical name is fixed, so the old one must go before the new one can come.
@@ -33,6 +35,7 @@ impl Default for KindSchema {
             recreated: Vec::new(),
             secret: Vec::new(),
             computed: Vec::new(),
+            marks: Vec::new(),
             set_like: Vec::new(),
             delete_before_replace: false,
             usual_duration: Duration::from_millis(500),
@@ -45,5 +48,88 @@ impl KindSchema {
     /// Patterns from their texts.
     pub fn patterns(texts: &[&str]) -> Vec<Pattern> {
         texts.iter().map(|text| Pattern::parse(text)).collect()
+    }
+    /// Inputs or outputs with everything wrapped that the kind calls secret.
+    pub fn seal(&self, mut value: Value) -> Value {
+        for pattern in &self.secret {
+            pattern.each(&mut value, &mut |place| *place = Value::secret(std::mem::take(place)));
+        }
+        value
+    }
+
+    /// The first input that is set although the system computes it.
+    pub fn computed_in(&self, inputs: &Value) -> Option<Path> {
+        if self.computed.is_empty() {
+            return None;
+        }
+        let mut open = vec![(Path::root(), inputs)];
+        while let Some((path, value)) = open.pop() {
+            if !path.is_root() && self.computed.iter().any(|pattern| pattern.covers(&path)) {
+                return Some(path);
+            }
+            // Only below what a pattern may still reach.
+            if !self.computed.iter().any(|pattern| pattern.touches(&path)) {
+                continue;
+            }
+            match value {
+                Value::Map(map) => open.extend(map.iter().rev().map(|(key, value)| (path.key(key), value))),
+                Value::List(list) => {
+                    open.extend(list.iter().enumerate().rev().map(|(at, value)| (path.index(at), value)));
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+impl Pattern {
+    /// Calls `visit` with every place of `value` that the pattern names.
+    fn each(&self, value: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
+        fn walk(rest: &[Option<Segment>], value: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
+            let Some((first, rest)) = rest.split_first() else { return visit(value) };
+            match (first, value) {
+                // What is secret as a whole needs no more wrapping inside.
+                (_, Value::Secret(_)) => {}
+                (None, Value::Map(map)) => map.values_mut().for_each(|value| walk(rest, value, visit)),
+                (None, Value::List(list)) => list.iter_mut().for_each(|value| walk(rest, value, visit)),
+                (Some(Segment::Key(key)), Value::Map(map)) => {
+                    if let Some(value) = map.get_mut(key) {
+                        walk(rest, value, visit);
+                    }
+                }
+                (Some(Segment::Index(index)), Value::List(list)) => {
+                    if let Some(value) = list.get_mut(*index) {
+                        walk(rest, value, visit);
+                    }
+                }
+                _ => {}
+            }
+        }
+        walk(self.segments(), value, visit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kind_calls_secret_is_wrapped_and_what_it_computes_is_found() {
+        let schema = KindSchema {
+            secret: KindSchema::patterns(&["users[*].password", "token"]),
+            computed: KindSchema::patterns(&["status.id", "uid"]),
+            ..KindSchema::default()
+        };
+        let user = Value::from([("name", "a"), ("password", "hush")]);
+        let sealed =
+            schema.seal(Value::from([("token", Value::from("t")), ("users", Value::List(vec![user]))]));
+        assert_eq!(sealed.get("token"), Some(&Value::secret("t")));
+        assert_eq!(sealed.at(&"users[0].password".into()), Some(&Value::secret("hush")));
+        assert_eq!(sealed.at(&"users[0].name".into()), Some(&Value::from("a")));
+        assert_eq!(schema.seal(sealed.clone()), sealed);
+        let status = |key: &str| Value::from([("status", Value::from([(key, "x")]))]);
+        assert_eq!(schema.computed_in(&status("id")), Some("status.id".into()));
+        assert_eq!(schema.computed_in(&status("phase")), None);
     }
 }

@@ -8,6 +8,9 @@ use crate::kind::Gvk;
 use crate::quantity;
 use crate::schema;
 
+/// What `owner::STACK` and `owner::URN` are in the inputs.
+const MARKS: &[&str] =
+    &[r#"metadata.labels["plinth.dev/stack"]"#, r#"metadata.annotations["plinth.dev/urn"]"#];
 const CLAIM_SIZE: &str = "spec.resources.requests.storage";
 
 /// What a kind declares.
@@ -20,7 +23,8 @@ pub(crate) fn schema(gvk: &Gvk) -> KindSchema {
         immutable: KindSchema::patterns(&immutable),
         recreated: KindSchema::patterns(if gvk.is("apps", "StatefulSet") { &RECREATED } else { &[] }),
         secret: KindSchema::patterns(secret),
-        computed: KindSchema::patterns(&["metadata.uid", "status", "spec.clusterIP", "spec.volumeName"]),
+        computed: KindSchema::patterns(&["metadata.uid", "status"]),
+        marks: KindSchema::patterns(MARKS),
         set_like: KindSchema::patterns(&["metadata.finalizers"]),
         // An object's name is its identity: the old one must go before the new one can come.
         delete_before_replace: true,

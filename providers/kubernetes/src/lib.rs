@@ -31,6 +31,7 @@ mod infer;
 mod kind;
 mod manifest;
 mod normal;
+mod occupy;
 mod outputs;
 mod owner;
 mod preview;

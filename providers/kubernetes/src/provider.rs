@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use plinth_provider::{
-    Applied, Context, Diff, Drift, KindSchema, Live, Preview, PreviewRequest, Provider, ReadRequest,
+    Applied, Context, Diff, Drift, KindSchema, Live, Occupant, Preview, PreviewRequest, Provider, ReadRequest,
     Recorded, Request, Resource, Result, Urn, Value,
 };
 
 use crate::cluster::{Cluster, Served};
 use crate::connect::Connector;
 use crate::kind::{Gvk, PREFIX};
-use crate::{apply, delete, diff, drift, infer, normal, outputs, preview, read};
+use crate::{apply, delete, diff, drift, infer, normal, occupy, outputs, preview, read};
 
 /// Kubernetes objects of any kind, on any number of clusters.
 pub struct Kubernetes {
@@ -87,6 +87,26 @@ impl Provider for Kubernetes {
 
     fn infer_dependencies(&self, resources: &[&Resource]) -> Vec<(Urn, Urn)> {
         infer::dependencies(resources)
+    }
+
+    fn inferred_because(
+        &self,
+        resources: &[&Resource],
+        dependent: &Urn,
+        dependency: &Urn,
+    ) -> Option<&'static str> {
+        infer::because(resources, dependent, dependency)
+    }
+
+    fn lives_in(&self, dependent: &Recorded, dependency: &Recorded) -> bool {
+        occupy::lives_in(dependent, dependency)
+    }
+
+    async fn occupants(&self, context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {
+        if requests.iter().all(|request| !self.connector.is_there(request.connection)) {
+            return requests.iter().map(|_| Ok(None)).collect();
+        }
+        occupy::occupants(self, context, requests).await
     }
 
     async fn create(&self, context: &Context, request: Request<'_>) -> Result<Applied> {

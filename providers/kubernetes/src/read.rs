@@ -98,7 +98,7 @@ impl Target {
 }
 
 /// What is told of a live object. `inputs` are those that it was made with: what is secret in them stays secret.
-fn live(gvk: &Gvk, target: &Target, object: &Json, inputs: &Value) -> Live {
+pub(crate) fn live(gvk: &Gvk, target: &Target, object: &Json, inputs: &Value) -> Live {
     Live {
         id: target.id(),
         outputs: seal(outputs::of_live(gvk, object), inputs),

@@ -18,6 +18,7 @@ use self::lanes::Lanes;
 use self::operation::{Call, Ended, Operation, Shared};
 use super::event::{Event, Events, Queued};
 use super::graph::Desired;
+use super::plan::inputs::prepare;
 use super::plan::{Counts, Op, Plan, Step};
 use super::schedule::{Schedule, Work};
 
@@ -61,6 +62,8 @@ pub struct Report {
     pub failures: Vec<(Urn, Error)>,
     /// Steps that did not run because of a failure or an interrupt.
     pub skipped: u64,
+    /// Changes that were no part of it.
+    pub left_out: usize,
     /// Whether the user stopped it.
     pub interrupted: bool,
     /// Why nothing more could be recorded, if that happened.
@@ -78,7 +81,7 @@ pub fn weights<'a>(
         let action = match (work, step.op) {
             (_, Op::Same | Op::Forget) => return Duration::ZERO,
             (Work::Remove, _) => Action::Delete,
-            (Work::Make, Op::Update) => Action::Update,
+            (Work::Make, Op::Update | Op::Import) => Action::Update,
             (Work::Make, _) => Action::Create,
         };
         let kind = step.urn.kind();
@@ -300,8 +303,10 @@ impl<'a> Run<'a> {
                 let urn = recorded.urn.clone();
                 return Ok(Prepared::Record(vec![LogEvent::Forgot { urn, id: None }]));
             }
+            // By the time that the old one of a replacement goes, a new name has been recorded for it too.
+            let made_first = step.op == Op::Replace && !step.delete_before_replace;
             return Ok(Prepared::Operation(Box::new(Operation {
-                urn: recorded.urn.clone(),
+                urn: if made_first { step.urn.clone() } else { recorded.urn.clone() },
                 inputs: Value::Null,
                 connection: recorded.connection.clone(),
                 dependencies: recorded.dependencies.clone(),
@@ -310,10 +315,7 @@ impl<'a> Run<'a> {
                 timeout: timeouts.delete.unwrap_or(schema.default_timeout),
                 take_over: Vec::new(),
                 moved_from: None,
-                call: Call::Delete {
-                    superseded: step.superseded || (step.op == Op::Replace && !step.delete_before_replace),
-                    recorded,
-                },
+                call: Call::Delete { superseded: step.superseded || made_first, recorded },
             })));
         }
         if step.op == Op::Same {
@@ -328,9 +330,10 @@ impl<'a> Run<'a> {
                     false => return Ok(Prepared::Record(vec![adjusted(step)])),
                 }
             }
+            (Op::Import, Some(existing)) => Call::Import(existing),
             (Op::Replace, Some(recorded)) if step.by_update => Call::Update(recorded),
-            (Op::Replace, Some(_)) => Call::Create { replaces: !step.delete_before_replace },
-            _ => Call::Create { replaces: false },
+            (Op::Replace, Some(old)) if !step.delete_before_replace => Call::Create { beside: Some(old.id) },
+            _ => Call::Create { beside: None },
         };
         let timeout = if step.op == Op::Update { timeouts.update } else { timeouts.create };
         Ok(Prepared::Operation(Box::new(Operation {
@@ -373,14 +376,14 @@ impl<'a> Run<'a> {
                 "it refers to the output `{path}` of {urn}, which has none of that name"
             )));
         }
-        let mut inputs = self.execution.providers.of(step.urn.kind())?.check(&step.urn, inputs)?;
-        if let Some(recorded) = &step.recorded {
-            for path in &step.options.ignore_changes {
-                if let Some(value) = recorded.inputs.at(path) {
-                    inputs.set(path, value.clone());
-                }
-            }
+        let provider = self.execution.providers.of(step.urn.kind())?;
+        let schema = provider.schema(step.urn.kind())?;
+        let (urn, recorded) = (&step.urn, step.recorded.as_deref());
+        let mut checked = prepare(provider.as_ref(), &schema, urn, &inputs, recorded, &step.options)?;
+        if let (true, Some(recorded)) = (step.beside, recorded) {
+            checked = provider.beside(recorded, &inputs, &checked).unwrap_or(checked);
         }
+        let inputs = checked;
         if inputs.has_unknown() {
             return Err(Error::invalid("an input is still unknown although everything it needs exists"));
         }

@@ -37,13 +37,15 @@ pub struct Shared {
 
 /// What is done to the system.
 pub enum Call {
-    /// Make it. `replaces` keeps the present instance as superseded.
+    /// Make it. The present instance, if one stands beside it, is kept as superseded.
     Create {
-        /// Whether an older instance of the same URN still exists.
-        replaces: bool,
+        /// The id of an older instance of the same URN that still exists.
+        beside: Option<String>,
     },
     /// Bring what is recorded to the inputs.
     Update(Box<Recorded>),
+    /// Take over what exists, and bring it to the inputs.
+    Import(Box<Recorded>),
     /// Delete what is recorded.
     Delete {
         /// What goes.
@@ -58,6 +60,7 @@ impl Call {
         match self {
             Self::Create { .. } => Action::Create,
             Self::Update(_) => Action::Update,
+            Self::Import(_) => Action::Import,
             Self::Delete { .. } => Action::Delete,
         }
     }
@@ -116,11 +119,13 @@ impl Operation {
             token: token.clone(),
             replaces: matches!(
                 self.call,
-                Call::Create { replaces: true } | Call::Delete { superseded: true, .. }
+                Call::Create { beside: Some(_) } | Call::Delete { superseded: true, .. }
             ),
             id: match &self.call {
                 Call::Create { .. } => None,
-                Call::Update(recorded) | Call::Delete { recorded, .. } => Some(recorded.id.clone()),
+                Call::Update(recorded) | Call::Import(recorded) | Call::Delete { recorded, .. } => {
+                    Some(recorded.id.clone())
+                }
             },
             ..Intent::new(op, self.call.action(), self.urn.clone())
         };
@@ -141,6 +146,7 @@ impl Operation {
             reporter: Arc::new(StepReporter { urn: self.urn.clone(), op, shared: shared.clone() }),
             handle: None,
             take_over: self.take_over.clone(),
+            beside: self.beside().cloned(),
         };
         let result = match self.try_until_done(&context, shared).await {
             Ok(result) => result,
@@ -173,16 +179,24 @@ impl Operation {
         }
     }
 
+    fn beside(&self) -> Option<&String> {
+        match &self.call {
+            Call::Create { beside } => beside.as_ref(),
+            _ => None,
+        }
+    }
+
     fn request(&self) -> Request<'_> {
         Request { urn: &self.urn, inputs: &self.inputs, connection: self.connection.as_ref() }
     }
 
     fn recorded(&self, applied: Applied) -> Recorded {
+        let schema = self.provider.schema(self.urn.kind()).unwrap_or_default();
         Recorded {
             urn: self.urn.clone(),
             id: applied.id,
             inputs: self.inputs.clone(),
-            outputs: applied.outputs,
+            outputs: schema.seal(applied.outputs),
             connection: self.connection.clone(),
             dependencies: self.dependencies.clone(),
             options: self.options.clone(),
@@ -193,7 +207,15 @@ impl Operation {
     async fn call_once(&self, context: &Context, shared: &Shared) -> Result<Option<Applied>, Error> {
         let provider = &self.provider;
         match &self.call {
-            Call::Create { .. } => provider.create(context, self.request()).await.map(Some),
+            Call::Create { beside } => match provider.create(context, self.request()).await? {
+                // Going on would delete the only one there is.
+                applied if beside.as_ref() == Some(&applied.id) => Err(Error::invalid(format!(
+                    "a new instance was to be made beside `{}`, and none was",
+                    applied.id
+                ))
+                .help("set `deleteBeforeReplace: true` on the resource")),
+                applied => Ok(Some(applied)),
+            },
             Call::Update(recorded) => match provider.update(context, self.request(), recorded).await {
                 Err(error) if error.class == Class::NotFound => {
                     // It went away behind our back; the inputs are what counts.
@@ -205,6 +227,7 @@ impl Operation {
                 }
                 result => result.map(Some),
             },
+            Call::Import(existing) => provider.update(context, self.request(), existing).await.map(Some),
             Call::Delete { recorded, .. } => match provider.delete(context, recorded).await {
                 Err(error) if error.class == Class::NotFound => Ok(None),
                 result => result.map(|()| None),
@@ -254,12 +277,15 @@ impl Operation {
             Call::Update(recorded) | Call::Delete { recorded, superseded: false } => {
                 Some(Recorded { unsettled: true, urn: self.urn.clone(), ..(**recorded).clone() })
             }
-            Call::Delete { superseded: true, .. } => None,
+            Call::Delete { superseded: true, .. } | Call::Import(_) => None,
             Call::Create { .. } if error.class == Class::AlreadyExists => None,
             Call::Create { .. } => {
                 let context =
                     Context { deadline: Instant::now() + Duration::from_secs(30), ..context.clone() };
                 let live = self.provider.find(&context, self.request()).await.ok().flatten()?;
+                if self.beside() == Some(&live.id) {
+                    return None;
+                }
                 let applied = Applied { id: live.id, outputs: live.outputs };
                 Some(Recorded { unsettled: true, ..self.recorded(applied) })
             }

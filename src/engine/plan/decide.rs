@@ -1,79 +1,19 @@
 //! What happens to each resource.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use plinth_provider::{
-    Change, Diff, Drift, KindSchema, OutputRef, Path, Pattern, Provider, Providers, Recorded, Resource, Urn,
+    Change, Diff, KindSchema, Live, OutputRef, Owner, Path, Provider, Providers, Recorded, Resource, Urn,
     Value,
 };
 use plinth_state::State;
 
-use super::{Op, Plan, Step, deletes};
-use crate::engine::facts::{Fact, Facts};
+use super::decision::Decision;
+use super::error::{PlanError, invalid};
+use super::inputs::{as_it_is, prepare};
+use super::{Op, Plan, Scope, Step, deletes, scope};
+use crate::engine::facts::{Fact, Facts, Freshness};
 use crate::engine::graph::Desired;
-
-/// Why there is no plan.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum PlanError {
-    /// A provider refused the inputs.
-    #[error("{urn}: {message}")]
-    Invalid {
-        /// Whose.
-        urn: Urn,
-        /// Which input.
-        path: Option<Path>,
-        /// What is wrong.
-        message: String,
-        /// What to do.
-        help: Option<String>,
-    },
-    /// An output that its resource does not have.
-    #[error("{urn} refers to the output `{output}` of {of}, which does not exist; it has: {known}")]
-    NoSuchOutput {
-        /// Who refers.
-        urn: Urn,
-        /// To which output.
-        output: Path,
-        /// Of which resource.
-        of: Urn,
-        /// What there is.
-        known: String,
-    },
-    /// A protected resource would go.
-    #[error("{urn} is protected and this plan would {op} it{why}")]
-    Protected {
-        /// Which.
-        urn: Urn,
-        /// What would happen.
-        op: &'static str,
-        /// Because of what.
-        why: String,
-    },
-}
-
-impl PlanError {
-    /// The resource that it is about.
-    pub fn urn(&self) -> &Urn {
-        match self {
-            Self::Invalid { urn, .. } | Self::NoSuchOutput { urn, .. } | Self::Protected { urn, .. } => urn,
-        }
-    }
-
-    /// What to do about it, if there is more to say than the message does.
-    pub fn help(&self) -> Option<String> {
-        match self {
-            Self::Invalid { help, .. } => help.clone(),
-            Self::NoSuchOutput { .. } => None,
-            Self::Protected { .. } => {
-                Some(
-                "if it really may go, take the protection away (`protect: false` on the resource, `cluster.deletionProtection: \
-                 false` for the platform's cluster) and apply that first"
-                    .to_owned(),
-            )
-            }
-        }
-    }
-}
 
 /// Plans. `facts` holds what was read; what was not read is trusted as recorded.
 ///
@@ -84,16 +24,18 @@ pub fn plan(
     state: &State,
     facts: &Facts,
     providers: &Providers,
+    scope: &Scope,
 ) -> Result<Plan, Vec<PlanError>> {
     let mut planner = Planner {
         desired,
         state,
         facts,
         providers,
+        scope,
         outputs: HashMap::with_capacity(desired.resources().len()),
-        claimed: HashSet::new(),
+        claimed: HashMap::with_capacity(state.resources.len()),
         identities: HashMap::new(),
-        deleted_first: HashSet::new(),
+        deleted_first: HashMap::new(),
         errors: Vec::new(),
     };
     let mut steps = Vec::with_capacity(desired.resources().len());
@@ -103,8 +45,14 @@ pub fn plan(
         }
     }
     let Planner { mut errors, claimed, .. } = planner;
-    let doomed = state.resources.values().filter(|tracked| !claimed.contains(&tracked.urn));
+    let doomed = state.resources.values().filter(|tracked| !claimed.contains_key(&tracked.urn));
     steps.extend(deletes::steps(doomed.map(|tracked| &tracked.recorded), &state.superseded, facts));
+    let mut left_out = Vec::new();
+    if let Some(within) = scope.within(desired, state, &claimed, &steps) {
+        errors.retain(|error| within.contains(error.urn()));
+        errors.extend(scope::torn_apart(&steps, &within));
+        left_out = scope::leave_out(&mut steps, &within);
+    }
     errors.extend(steps.iter().filter_map(protected));
     if !errors.is_empty() {
         return Err(errors);
@@ -114,19 +62,25 @@ pub fn plan(
         base_seq: state.seq,
         base_hash: state.hash.clone(),
         steps,
-        refreshed: facts.len(),
+        freshness: Freshness { read: facts.len(), ..Freshness::default() },
+        left_out,
         notes: Vec::new(),
     })
 }
 
 fn protected(step: &Step) -> Option<PlanError> {
+    // What the file newly protects is protected from this very plan on.
     let recorded =
-        step.recorded.as_ref().filter(|recorded| recorded.options.protect && step.options.protect)?;
+        step.recorded.as_ref().filter(|recorded| recorded.options.protect || step.options.protect)?;
     if !matches!(step.op, Op::Delete | Op::Replace) {
         return None;
     }
     let forced: Vec<String> = step.forced_by.iter().map(Path::to_string).collect();
-    let why = if forced.is_empty() { String::new() } else { format!(", because of {}", forced.join(", ")) };
+    let why = match (&step.reason, forced.is_empty()) {
+        (_, false) => format!(", because of {}", forced.join(", ")),
+        (Some(reason), true) if step.op == Op::Replace => format!(": {reason}"),
+        _ => String::new(),
+    };
     Some(PlanError::Protected { urn: recorded.urn.clone(), op: step.op.as_str(), why })
 }
 
@@ -137,12 +91,13 @@ struct Planner<'a> {
     providers: &'a Providers,
     /// The outputs that each planned resource will have, as far as they are known.
     outputs: HashMap<&'a Urn, Value>,
-    /// Recorded resources that a desired one stands for.
-    claimed: HashSet<Urn>,
+    scope: &'a Scope,
+    /// Recorded resources that a desired one stands for, and which.
+    claimed: HashMap<Urn, Urn>,
     /// What systems know the planned resources by, and where.
     identities: HashMap<(String, String), &'a Urn>,
-    /// Replacements whose old instance goes first.
-    deleted_first: HashSet<Urn>,
+    /// Replacements whose old instance goes first, with that.
+    deleted_first: HashMap<Urn, &'a Recorded>,
     errors: Vec<PlanError>,
 }
 
@@ -151,50 +106,70 @@ impl<'a> Planner<'a> {
         let resource = &self.desired.resources()[at];
         let recorded = self.recorded(resource);
         if let Some(recorded) = recorded {
-            self.claimed.insert(recorded.urn.clone());
+            self.claim(recorded, &resource.urn);
         }
         let inputs = self.resolve(&resource.urn, &resource.inputs);
         let connection = resource.connection.as_ref().map(|value| self.resolve(&resource.urn, value));
-        let checked = self.checked(resource, inputs, recorded);
-        let (provider, inputs) = match checked {
-            Ok(checked) => checked,
-            Err(error) => {
-                self.errors.push(invalid(&resource.urn, error));
-                // Dependents are still checked, so that one run names every mistake.
-                self.outputs.insert(&resource.urn, Value::Unknown);
-                return None;
-            }
-        };
-        self.check_identity(&resource.urn, &inputs, connection.as_ref(), provider.as_ref());
-        let decision = match self.decide(resource, recorded, &inputs, connection.as_ref(), provider.as_ref())
-        {
-            Ok(decision) => decision,
-            Err(error) => {
-                self.errors.push(invalid(&resource.urn, error));
-                self.outputs.insert(&resource.urn, Value::Unknown);
-                return None;
-            }
-        };
-        let outputs = match (decision.op, recorded) {
-            (Op::Same, Some(recorded)) => recorded.outputs.clone(),
-            (Op::Update, Some(recorded)) => provider.predict(&resource.urn, &inputs, Some(recorded)),
-            _ => provider.predict(&resource.urn, &inputs, None),
-        };
-        self.outputs.insert(&resource.urn, outputs);
-        let schema = provider.schema(resource.urn.kind()).unwrap_or_default();
-        let by_update = decision.op == Op::Replace && recorded.is_some() && decision.is_by_update(&schema);
-        let dependencies = self.desired.dependency_urns(at);
-        // Where a dependency goes before its new one comes, what used the old one must go even earlier.
-        let delete_before_replace =
-            resource.options.delete_before_replace.unwrap_or(schema.delete_before_replace)
-                || (decision.op == Op::Replace
-                    && dependencies.iter().any(|urn| self.deleted_first.contains(urn)));
-        if decision.op == Op::Replace && !by_update && delete_before_replace {
-            self.deleted_first.insert(resource.urn.clone());
+        let judged = self.judge(at, recorded, inputs, connection);
+        if let Err(error) = &judged {
+            self.errors.push(error.clone());
+            // Dependents are still checked, so that one run names every mistake.
+            self.outputs.insert(&resource.urn, Value::Unknown);
         }
-        let adjust = decision.op == Op::Same
-            && recorded.is_some_and(|r| r.options != resource.options || r.dependencies != dependencies);
-        Some(Step {
+        judged.ok()
+    }
+
+    /// The step of a resource whose references are resolved.
+    fn judge(
+        &mut self,
+        at: usize,
+        recorded: Option<&'a Recorded>,
+        declared: Value,
+        connection: Option<Value>,
+    ) -> Result<Step, PlanError> {
+        let resource = &self.desired.resources()[at];
+        let refused = |error| invalid(&resource.urn, error);
+        let provider = self.providers.of(resource.urn.kind()).map_err(refused)?;
+        let schema = provider.schema(resource.urn.kind()).map_err(refused)?;
+        let options = &resource.options;
+        let mut inputs = prepare(provider.as_ref(), &schema, &resource.urn, &declared, recorded, options)
+            .map_err(refused)?;
+        self.check_identity(&resource.urn, &inputs, connection.as_ref(), provider.as_ref());
+        let dependencies = self.desired.dependency_urns(at);
+        let decided =
+            self.decide(resource, recorded, &inputs, connection.as_ref(), provider.as_ref(), &schema);
+        let mut decision = decided.map_err(refused)?;
+        let mut by_update =
+            decision.op == Op::Replace && recorded.is_some() && decision.is_by_update(&schema);
+        let mut outlived_by = None;
+        if let Some(recorded) = recorded
+            && !self.deleted_first.is_empty()
+            && matches!(decision.op, Op::Same | Op::Update | Op::Replace)
+        {
+            outlived_by = self.outlived_by(resource, recorded, &dependencies, provider.as_ref());
+            by_update &= outlived_by.is_none();
+            if let (Some(outer), true) = (&outlived_by, decision.op != Op::Replace) {
+                decision.op = Op::Replace;
+                decision.reason = Some(format!(
+                    "it cannot outlive {}, which is deleted before it is made anew",
+                    outer.short()
+                ));
+            }
+        }
+        let replaced = recorded.filter(|_| decision.op == Op::Replace && !by_update);
+        let (mut delete_before_replace, mut beside) = (schema.delete_before_replace, false);
+        if let Some(recorded) = replaced {
+            (delete_before_replace, beside) = self.order(
+                resource,
+                recorded,
+                &connection,
+                provider.as_ref(),
+                &declared,
+                &mut inputs,
+                &dependencies,
+            )?;
+        }
+        let mut step = Step {
             urn: resource.urn.clone(),
             op: decision.op,
             changes: decision.changes,
@@ -210,8 +185,179 @@ impl<'a> Planner<'a> {
             take_over: decision.take_over,
             moved_from: recorded.map(|r| &r.urn).filter(|urn| **urn != resource.urn).cloned(),
             superseded: false,
-            adjust,
-        })
+            outlived_by,
+            beside,
+            as_it_is: false,
+            adjust: false,
+        };
+        if step.op == Op::Create {
+            self.take_over(&mut step, provider.as_ref())?;
+        }
+        step.adjust = step.op == Op::Same
+            && recorded.is_some_and(|r| r.options != resource.options || r.dependencies != step.dependencies);
+        let outputs = match (step.op, &step.recorded) {
+            (Op::Same, Some(recorded)) => recorded.outputs.clone(),
+            (Op::Update, Some(recorded)) => provider.predict(&resource.urn, &step.inputs, Some(recorded)),
+            (Op::Import, Some(recorded)) if step.as_it_is => recorded.outputs.clone(),
+            (Op::Import, Some(recorded)) => provider.predict(&resource.urn, &step.inputs, Some(recorded)),
+            _ => provider.predict(&resource.urn, &step.inputs, None),
+        };
+        self.outputs.insert(&resource.urn, outputs);
+        Ok(step)
+    }
+
+    /// What goes before its new one comes, and takes this resource with it.
+    fn outlived_by(
+        &self,
+        resource: &Resource,
+        recorded: &Recorded,
+        dependencies: &[Urn],
+        provider: &dyn Provider,
+    ) -> Option<Urn> {
+        let mut reached_by = HashSet::new();
+        if let Some(connection) = &resource.connection {
+            connection.references(&mut |reference| {
+                reached_by.insert(reference.urn.clone());
+            });
+        }
+        let outer = dependencies.iter().find(|urn| {
+            let old = self.deleted_first.get(*urn);
+            old.is_some_and(|old| reached_by.contains(*urn) || provider.lives_in(recorded, old))
+        });
+        outer.cloned()
+    }
+
+    /// Which half of a replacement comes first, and whether the new one gets another physical name for that.
+    #[expect(clippy::too_many_arguments, reason = "everything that the order depends on")]
+    fn order(
+        &mut self,
+        resource: &Resource,
+        recorded: &'a Recorded,
+        connection: &Option<Value>,
+        provider: &dyn Provider,
+        declared: &Value,
+        inputs: &mut Value,
+        dependencies: &[Urn],
+    ) -> Result<(bool, bool), PlanError> {
+        let has_one_name =
+            provider.schema(resource.urn.kind()).is_ok_and(|schema| schema.delete_before_replace);
+        let wanted = resource.options.delete_before_replace;
+        // Where a dependency goes before its new one comes, what used the old one must go even earlier.
+        let goes_along = dependencies.iter().any(|urn| self.deleted_first.contains_key(urn));
+        let mut beside = false;
+        if wanted != Some(true)
+            && !goes_along
+            && let Some(other) = provider.beside(recorded, declared, inputs)
+        {
+            *inputs = other;
+            beside = true;
+        }
+        let first = goes_along || wanted.unwrap_or(has_one_name && !beside);
+        let identity = |inputs: &Value| provider.identity(&resource.urn, inputs);
+        if !first && !beside && has_one_name && recorded.connection == *connection {
+            let same = identity(inputs).is_none_or(|now| Some(now) == identity(&recorded.inputs));
+            if same {
+                return Err(PlanError::Invalid {
+                    urn: resource.urn.clone(),
+                    path: None,
+                    message: "`deleteBeforeReplace: false` cannot be kept: it has one name, and two cannot stand side \
+                              by side under it"
+                        .to_owned(),
+                    help: Some("leave the option out, or give it another name with this change".to_owned()),
+                });
+            }
+        }
+        if first {
+            self.deleted_first.insert(resource.urn.clone(), recorded);
+        }
+        Ok((first, beside))
+    }
+
+    /// What stands already where a create would make something is taken over if that was asked for, and refused if not.
+    fn take_over(&self, step: &mut Step, provider: &dyn Provider) -> Result<(), PlanError> {
+        let asked = self.scope.imports.get(&step.urn).or(step.options.import.as_ref());
+        let Some(occupant) = self.facts.existing.get(&step.urn) else {
+            if let Some(id) = asked {
+                step.reason =
+                    Some(format!("`{id}` is to be taken over, and was not read: what changes is not known"));
+                step.op = Op::Import;
+            }
+            return Ok(());
+        };
+        let what = format!("{} {}", step.urn.kind(), occupant.live.id);
+        let owner = match &occupant.owner {
+            Owner::Ours if asked.is_none() => {
+                step.reason =
+                    Some("it exists with this resource's marks; it is brought to its inputs".to_owned());
+                return Ok(());
+            }
+            Owner::Ours => None,
+            Owner::Nobody if asked.is_some() || step.options.adopt => None,
+            Owner::Nobody => Some("was not made by this stack".to_owned()),
+            Owner::Other { stack, urn } => Some(format!("belongs to {urn} of stack `{stack}`")),
+        };
+        if let Some(owner) = owner {
+            let (urn, id) = (step.urn.clone(), occupant.live.id.clone());
+            return Err(PlanError::Exists { urn, what, id, owner, free: occupant.owner == Owner::Nobody });
+        }
+        self.import(step, &occupant.live, provider)
+    }
+
+    fn import(&self, step: &mut Step, live: &Live, provider: &dyn Provider) -> Result<(), PlanError> {
+        let declared = Recorded {
+            urn: step.urn.clone(),
+            id: live.id.clone(),
+            inputs: step.inputs.clone(),
+            outputs: live.outputs.clone(),
+            connection: step.connection.clone(),
+            dependencies: Vec::new(),
+            options: step.options.clone(),
+            unsettled: false,
+        };
+        let differences = provider.drift(&declared, live);
+        let schema = provider.schema(step.urn.kind()).map_err(|error| invalid(&step.urn, error))?;
+        let is_mark = |path: &Path| schema.marks.iter().any(|mark| mark.touches(path));
+        let there: Vec<_> =
+            differences.iter().map(|drift| (drift.path.clone(), drift.live.clone())).collect();
+        let now = Recorded { inputs: as_it_is(&step.inputs, &there), ..declared };
+        step.op = Op::Import;
+        step.reason = Some(format!("`{}` exists and is taken over", live.id));
+        step.changes = differences
+            .iter()
+            .filter(|drift| !is_mark(&drift.path))
+            .map(|drift| Change {
+                path: drift.path.clone(),
+                before: drift.live.clone(),
+                after: drift.recorded.clone(),
+            })
+            .collect();
+        if self.scope.imports.contains_key(&step.urn) {
+            step.as_it_is = true;
+            let kept: Vec<_> = there.iter().filter(|(path, _)| !is_mark(path)).cloned().collect();
+            step.inputs = as_it_is(&step.inputs, &kept);
+        } else {
+            if let Diff::Replace { forced_by, .. } =
+                provider.diff(&now, &step.inputs).map_err(|error| invalid(&step.urn, error))?
+            {
+                let paths: Vec<String> = forced_by.iter().map(Path::to_string).collect();
+                return Err(PlanError::Invalid {
+                    urn: step.urn.clone(),
+                    path: forced_by.first().cloned(),
+                    message: format!(
+                        "`{}` cannot be taken over as it is declared: {} cannot change in place",
+                        live.id,
+                        paths.join(", ")
+                    ),
+                    help: Some(
+                        "declare what is there; what is to be replaced is changed after it was taken over"
+                            .to_owned(),
+                    ),
+                });
+            }
+            step.take_over = differences.into_iter().map(|drift| drift.path).collect();
+        }
+        step.recorded = Some(Box::new(now));
+        Ok(())
     }
 
     fn check_identity(
@@ -237,14 +383,34 @@ impl<'a> Planner<'a> {
     }
 
     /// What is recorded of a resource, under its name or a former one.
-    fn recorded(&self, resource: &Resource) -> Option<&'a Recorded> {
-        let own = self.state.resources.get(&resource.urn);
-        own.or_else(|| {
-            let former =
-                resource.options.aliases.iter().filter(|alias| self.desired.position(alias).is_none());
-            former.filter_map(|alias| self.state.resources.get(alias)).next()
-        })
-        .map(|tracked| &tracked.recorded)
+    fn recorded(&mut self, resource: &Resource) -> Option<&'a Recorded> {
+        if let Some(own) = self.state.resources.get(&resource.urn) {
+            return Some(&own.recorded);
+        }
+        let former = resource.options.aliases.iter().find_map(|alias| self.state.resources.get(alias))?;
+        if self.desired.position(&former.urn).is_some() {
+            self.errors.push(PlanError::Alias {
+                urn: resource.urn.clone(),
+                alias: former.urn.clone(),
+                why:
+                    "a resource of that name is declared too, and only one of the two can be what is recorded"
+                        .to_owned(),
+            });
+        }
+        Some(&former.recorded)
+    }
+
+    fn claim(&mut self, recorded: &Recorded, by: &Urn) {
+        if let Some(other) = self.claimed.insert(recorded.urn.clone(), by.clone())
+            && recorded.urn != *by
+            && self.desired.position(&recorded.urn).is_none()
+        {
+            self.errors.push(PlanError::Alias {
+                urn: by.clone(),
+                alias: recorded.urn.clone(),
+                why: format!("{other} claims it too"),
+            });
+        }
     }
 
     fn resolve(&mut self, urn: &Urn, value: &Value) -> Value {
@@ -266,27 +432,6 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn checked(
-        &self,
-        resource: &Resource,
-        inputs: Value,
-        recorded: Option<&Recorded>,
-    ) -> plinth_provider::Result<(&'a std::sync::Arc<dyn Provider>, Value)> {
-        let provider = self.providers.of(resource.urn.kind())?;
-        let mut inputs = provider.check(&resource.urn, inputs)?;
-        if let Some(recorded) = recorded {
-            for path in &resource.options.ignore_changes {
-                match recorded.inputs.at(path) {
-                    Some(value) => inputs.set(path, value.clone()),
-                    None => {
-                        inputs.remove(path);
-                    }
-                }
-            }
-        }
-        Ok((provider, inputs))
-    }
-
     fn decide(
         &self,
         resource: &Resource,
@@ -294,6 +439,7 @@ impl<'a> Planner<'a> {
         inputs: &Value,
         connection: Option<&Value>,
         provider: &dyn Provider,
+        schema: &KindSchema,
     ) -> plinth_provider::Result<Decision> {
         let Some(recorded) = recorded else { return Ok(Decision::new(Op::Create)) };
         let fact = self.facts.get(&recorded.urn);
@@ -316,11 +462,14 @@ impl<'a> Planner<'a> {
         }
         let mut decision = Decision::from_diff(provider.diff(recorded, inputs)?);
         if let Some(Fact::There { drift, .. }) = fact {
-            let schema = provider.schema(resource.urn.kind())?;
-            decision.add_drift(drift, inputs, &schema, &resource.options.ignore_changes);
+            decision.add_drift(drift, inputs, schema, &resource.options.ignore_changes);
         }
         decision.replace_on(&resource.options.replace_on_changes);
         decision.refused_in_place(self.facts.replaces.get(&resource.urn));
+        if self.scope.replaces.contains(&resource.urn) && decision.op != Op::Replace {
+            decision.op = Op::Replace;
+            decision.reason = Some("it was asked for with --replace".to_owned());
+        }
         if decision.op == Op::Same && recorded.unsettled {
             decision = Decision::new(Op::Update)
                 .because("its last operation did not finish; it is brought to its inputs again");
@@ -330,102 +479,4 @@ impl<'a> Planner<'a> {
         }
         Ok(decision)
     }
-}
-
-struct Decision {
-    op: Op,
-    changes: Vec<Change>,
-    forced_by: Vec<Path>,
-    reason: Option<String>,
-    take_over: Vec<Path>,
-}
-
-impl Decision {
-    /// Whether everything that forces the replacement is what the kind's update replaces by itself.
-    fn is_by_update(&self, schema: &KindSchema) -> bool {
-        let touches = |patterns: &[Pattern], path| patterns.iter().any(|pattern| pattern.touches(path));
-        !self.forced_by.is_empty()
-            && self
-                .forced_by
-                .iter()
-                .all(|path| touches(&schema.recreated, path) && !touches(&schema.immutable, path))
-    }
-
-    fn new(op: Op) -> Self {
-        Self { op, changes: Vec::new(), forced_by: Vec::new(), reason: None, take_over: Vec::new() }
-    }
-
-    fn because(mut self, reason: &str) -> Self {
-        self.reason = Some(reason.to_owned());
-        self
-    }
-
-    fn from_diff(diff: Diff) -> Self {
-        match diff {
-            Diff::None => Self::new(Op::Same),
-            Diff::Update(changes) => Self { changes, ..Self::new(Op::Update) },
-            Diff::Replace { changes, forced_by } => Self { changes, forced_by, ..Self::new(Op::Replace) },
-        }
-    }
-
-    /// Adds what somebody changed behind Plinth's back: it goes from the live value to the desired one.
-    fn add_drift(&mut self, drift: &[Drift], inputs: &Value, schema: &KindSchema, ignored: &[Path]) {
-        let mut by_path: BTreeMap<Path, Change> = std::mem::take(&mut self.changes)
-            .into_iter()
-            .map(|change| (change.path.clone(), change))
-            .collect();
-        for drifted in drift.iter().filter(|drifted| !ignored.iter().any(|path| path.contains(&drifted.path)))
-        {
-            let after = inputs.at(&drifted.path).cloned().or_else(|| drifted.recorded.clone());
-            if drifted.live == after {
-                by_path.remove(&drifted.path);
-                continue;
-            }
-            by_path.insert(
-                drifted.path.clone(),
-                Change { path: drifted.path.clone(), before: drifted.live.clone(), after },
-            );
-            self.take_over.push(drifted.path.clone());
-            if schema.immutable.iter().chain(&schema.recreated).any(|pattern| pattern.touches(&drifted.path))
-            {
-                self.forced_by.push(drifted.path.clone());
-            }
-            self.reason.get_or_insert_with(|| match &drifted.by {
-                Some(by) => format!("{} was changed outside of Plinth, by {by}", drifted.path),
-                None => format!("{} was changed outside of Plinth", drifted.path),
-            });
-        }
-        self.changes = by_path.into_values().collect();
-        // A live value that already is the desired one still has to be recorded.
-        if self.op == Op::Same && !self.changes.is_empty() {
-            self.op = Op::Update;
-        }
-        if !self.forced_by.is_empty() {
-            self.op = Op::Replace;
-        }
-    }
-
-    /// What the live system would not change in place is replaced.
-    fn refused_in_place(&mut self, paths: Option<&Vec<Path>>) {
-        if let (Op::Update, Some(paths)) = (self.op, paths) {
-            self.forced_by.clone_from(paths);
-            self.op = Op::Replace;
-        }
-    }
-
-    fn replace_on(&mut self, paths: &[Path]) {
-        if self.op != Op::Update {
-            return;
-        }
-        let forcing =
-            |change: &Change| paths.iter().any(|p| p.contains(&change.path) || change.path.contains(p));
-        self.forced_by = self.changes.iter().filter(|c| forcing(c)).map(|c| c.path.clone()).collect();
-        if !self.forced_by.is_empty() {
-            self.op = Op::Replace;
-        }
-    }
-}
-
-fn invalid(urn: &Urn, error: plinth_provider::Error) -> PlanError {
-    PlanError::Invalid { urn: urn.clone(), path: error.path, message: error.message, help: error.help }
 }

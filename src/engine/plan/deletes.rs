@@ -54,6 +54,9 @@ fn step(recorded: &Recorded, op: Op) -> Step {
         take_over: Vec::new(),
         moved_from: None,
         superseded: false,
+        outlived_by: None,
+        beside: false,
+        as_it_is: false,
         adjust: false,
     }
 }

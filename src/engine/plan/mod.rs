@@ -2,10 +2,18 @@
 //! plus edges.
 
 mod decide;
+mod decision;
 mod deletes;
+mod error;
+mod explain;
+pub(super) mod inputs;
 mod saved;
+mod scope;
 mod step;
 
-pub use decide::{PlanError, plan};
+pub use decide::plan;
+pub use error::PlanError;
+pub use explain::{Dependency, Explained, Explanation, Link, explain};
 pub use saved::{SavedPlan, SavedPlanError};
+pub use scope::{LeftOut, Scope};
 pub use step::{Counts, Op, Plan, Step};

@@ -7,7 +7,7 @@ use plinth_state::Provenance;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Plan;
+use super::{Plan, Scope};
 
 const VERSION: u32 = 1;
 
@@ -29,6 +29,9 @@ pub struct SavedPlan {
     pub base_hash: String,
     /// Digest of the steps.
     pub digest: String,
+    /// Which part of the stack it is about.
+    #[serde(default, skip_serializing_if = "Scope::is_default")]
+    pub scope: Scope,
     /// The desired graph.
     pub declared: Vec<Resource>,
     /// The promotable settings behind it.

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use plinth_provider::{Change, Options, Path, Recorded, Urn, Value};
 use serde::{Deserialize, Serialize};
 
+use super::LeftOut;
+use crate::engine::facts::Freshness;
+
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -17,6 +20,8 @@ pub enum Op {
     Replace,
     /// Delete it.
     Delete,
+    /// Take over what exists.
+    Import,
     /// Stop managing it, and leave it where it is.
     Forget,
     /// Nothing.
@@ -31,6 +36,7 @@ impl Op {
             Self::Update => "update",
             Self::Replace => "replace",
             Self::Delete => "delete",
+            Self::Import => "import",
             Self::Forget => "forget",
             Self::Same => "same",
         }
@@ -70,6 +76,12 @@ pub struct Step {
     pub moved_from: Option<Urn>,
     /// A delete of an old instance that an interrupted replacement left.
     pub superseded: bool,
+    /// For a replacement: the new one gets another physical name, so that both can stand side by side.
+    pub beside: bool,
+    /// For an import: what differs is recorded as it is, and left to the next plan.
+    pub as_it_is: bool,
+    /// For a replacement: what it lives in or on, which goes before its new one comes.
+    pub outlived_by: Option<Urn>,
     /// For an unchanged resource: its recorded options or dependencies are to be brought up to date.
     pub adjust: bool,
 }
@@ -90,12 +102,19 @@ pub struct Counts {
     pub update: u64,
     /// Made anew.
     pub replace: u64,
+    /// Taken over.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub import: u64,
     /// Deleted (or no longer managed).
     pub delete: u64,
     /// Left as they are.
     pub same: u64,
     /// Not done because of an error of their own.
     pub failed: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
@@ -105,6 +124,7 @@ impl Counts {
             Op::Create => self.create += 1,
             Op::Update => self.update += 1,
             Op::Replace => self.replace += 1,
+            Op::Import => self.import += 1,
             Op::Delete | Op::Forget => self.delete += 1,
             Op::Same => self.same += 1,
         }
@@ -112,7 +132,7 @@ impl Counts {
 
     /// How many change something.
     pub fn changes(&self) -> u64 {
-        self.create + self.update + self.replace + self.delete
+        self.create + self.update + self.replace + self.import + self.delete
     }
 
     /// The form that the log records.
@@ -126,6 +146,7 @@ impl Counts {
             ("failed", self.failed),
         ]
         .into_iter()
+        .chain((self.import > 0).then_some(("import", self.import)))
         .map(|(key, count)| (key.to_owned(), count))
         .collect()
     }
@@ -142,8 +163,10 @@ pub struct Plan {
     pub base_hash: String,
     /// Every step, dependencies first; deletes last, dependents first.
     pub steps: Vec<Step>,
-    /// How many resources were read for it.
-    pub refreshed: usize,
+    /// How fresh what it rests on is.
+    pub freshness: Freshness,
+    /// Changes that it leaves out, because only a part of the stack was asked for.
+    pub left_out: Vec<LeftOut>,
     /// What the user should know of it.
     pub notes: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! The engine against a simulated world: each of the design's invariants that is the engine's to keep.
 
 mod crash;
+mod random;
 mod run;
 mod world;

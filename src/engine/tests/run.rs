@@ -290,7 +290,9 @@ async fn an_empty_graph_applies_and_a_deep_chain_is_scheduled() {
         .collect();
     let target = Target::new("apply", chain, &bench.providers()).unwrap();
     let (engine, state) = bench.engine(bench.backend.clone()).await.unwrap();
-    let plan = crate::engine::plan(&target.desired, &state, &Facts::default(), &engine.providers).unwrap();
+    let plan =
+        crate::engine::plan(&target.desired, &state, &Facts::default(), &engine.providers, &target.scope)
+            .unwrap();
     let schedule = crate::engine::Schedule::build(&plan, |_, _| std::time::Duration::from_millis(1));
     assert_eq!(schedule.critical_path(), std::time::Duration::from_secs(2));
 }
@@ -316,9 +318,14 @@ fn planning_grows_linearly() {
             .map(|_| {
                 let started = std::time::Instant::now();
                 let target = Target::new("plan", layered.clone(), &bench.providers()).unwrap();
-                let plan =
-                    crate::engine::plan(&target.desired, &state, &Facts::default(), &bench.providers())
-                        .unwrap();
+                let plan = crate::engine::plan(
+                    &target.desired,
+                    &state,
+                    &Facts::default(),
+                    &bench.providers(),
+                    &target.scope,
+                )
+                .unwrap();
                 assert_eq!(plan.counts().create as usize, count);
                 started.elapsed()
             })

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use plinth_provider::{
-    Applied, Class, Context, Error, KindSchema, Live, Provider, Providers, ReadRequest, Recorded, Request,
-    Resource, Result, Urn, Value, builtin::Builtin,
+    Applied, Class, Context, Error, KindSchema, Live, Occupant, Owner, Provider, Providers, ReadRequest,
+    Recorded, Request, Resource, Result, Urn, Value, builtin::Builtin,
 };
 use plinth_state::{Backend, Created, Keys, Log, State};
 
@@ -29,6 +29,8 @@ pub struct World {
     pub things: Mutex<BTreeMap<String, (Urn, Value)>>,
     pub history: Mutex<Vec<String>>,
     pub broken: Mutex<Vec<String>>,
+    /// What was done although the order of things forbids it.
+    pub violations: Mutex<Vec<String>>,
     /// Creates and deletes perform but answer with an unknown outcome when this hits zero.
     pub lose_reply_in: AtomicU64,
     serial: AtomicU64,
@@ -48,6 +50,29 @@ impl World {
         Ok(())
     }
 
+    /// What is made needs what it refers to.
+    fn made(&self, urn: &Urn, inputs: &Value) {
+        let things = self.things.lock().unwrap();
+        let needs = inputs.get("needs").and_then(Value::as_list).unwrap_or_default();
+        for need in needs.iter().filter_map(Value::as_str).filter(|need| !things.contains_key(*need)) {
+            self.violations.lock().unwrap().push(format!("{urn} is made without {need}"));
+        }
+    }
+
+    /// What goes is used by nothing that has not gone or let go of it. Who refers to a fixed name may stay, since the
+    /// name comes back; who lives in it may not.
+    fn goes(&self, id: &str) {
+        let things = self.things.lock().unwrap();
+        for (other, (urn, inputs)) in things.iter().filter(|(other, _)| *other != id) {
+            let needs = inputs.get("needs").and_then(Value::as_list).unwrap_or_default();
+            let lives_in = inputs.text_at("in") == Some(id);
+            let uses = things[id].0.kind() == FREE && needs.iter().any(|need| need.as_str() == Some(id));
+            if lives_in || uses {
+                self.violations.lock().unwrap().push(format!("{id} goes before {urn} ({other})"));
+            }
+        }
+    }
+
     fn reply<T>(&self, reply: T) -> Result<T> {
         if self.lose_reply_in.load(Ordering::SeqCst) > 0
             && self.lose_reply_in.fetch_sub(1, Ordering::SeqCst) == 1
@@ -57,10 +82,10 @@ impl World {
         Ok(reply)
     }
 
-    fn find_own(&self, urn: &Urn, inputs: &Value) -> Option<(String, Value)> {
+    fn find_own(&self, urn: &Urn, inputs: &Value, beside: Option<&String>) -> Option<(String, Value)> {
         let things = self.things.lock().unwrap();
         // The newest instance whose inputs are those of the create.
-        let own = things.iter().filter(|(_, (owner, _))| owner == urn);
+        let own = things.iter().filter(|(id, (owner, _))| owner == urn && Some(*id) != beside);
         let matching = own.filter(|(_, (_, live))| urn.kind() == FIXED || live == inputs);
         matching.max_by_key(|(id, _)| (*id).clone()).map(|(id, (_, live))| (id.clone(), live.clone()))
     }
@@ -111,15 +136,44 @@ impl Provider for Fake {
         outputs
     }
 
-    async fn create(&self, _context: &Context, request: Request<'_>) -> Result<Applied> {
+    fn lives_in(&self, dependent: &Recorded, dependency: &Recorded) -> bool {
+        dependent.inputs.text_at("in") == Some(dependency.id.as_str())
+    }
+
+    fn identity(&self, urn: &Urn, _inputs: &Value) -> Option<String> {
+        (urn.kind() == FIXED).then(|| urn.name().to_owned())
+    }
+
+    async fn occupants(&self, _context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {
+        let things = self.0.things.lock().unwrap();
+        let found = |request: &Request<'_>| {
+            let (urn, inputs) = things.get(request.urn.name()).filter(|_| request.urn.kind() == FIXED)?;
+            let id = request.urn.name().to_owned();
+            let owner = match urn.stack() {
+                STACK => Owner::Ours,
+                _ => Owner::Nobody,
+            };
+            let live = Live {
+                outputs: outputs(&id, inputs),
+                id,
+                inputs: inputs.clone(),
+                details: serde_json::Value::Null,
+            };
+            Some(Occupant { live, owner })
+        };
+        requests.iter().map(|request| Ok(found(request))).collect()
+    }
+
+    async fn create(&self, context: &Context, request: Request<'_>) -> Result<Applied> {
         let world = &self.0;
         tokio::task::yield_now().await;
-        if let Some((id, _)) = world.find_own(request.urn, request.inputs) {
+        if let Some((id, _)) = world.find_own(request.urn, request.inputs, context.beside.as_ref()) {
             world.effect("adopt", request.urn)?;
             world.things.lock().unwrap().insert(id.clone(), (request.urn.clone(), request.inputs.clone()));
             return Ok(Applied { outputs: outputs(&id, request.inputs), id });
         }
         world.effect("create", request.urn)?;
+        world.made(request.urn, request.inputs);
         let id = match request.urn.kind() {
             FIXED => request.urn.name().to_owned(),
             _ => format!("{}-{:06}", request.urn.name(), world.serial.fetch_add(1, Ordering::SeqCst)),
@@ -143,6 +197,7 @@ impl Provider for Fake {
     async fn update(&self, _context: &Context, request: Request<'_>, recorded: &Recorded) -> Result<Applied> {
         tokio::task::yield_now().await;
         self.0.effect("update", request.urn)?;
+        self.0.made(request.urn, request.inputs);
         let mut things = self.0.things.lock().unwrap();
         let Some(thing) = things.get_mut(&recorded.id) else {
             return Err(Error::new(Class::NotFound, "gone"));
@@ -156,13 +211,14 @@ impl Provider for Fake {
         tokio::task::yield_now().await;
         if self.0.things.lock().unwrap().contains_key(&recorded.id) {
             self.0.effect("delete", &recorded.urn)?;
+            self.0.goes(&recorded.id);
             self.0.things.lock().unwrap().remove(&recorded.id);
         }
         self.0.reply(())
     }
 
-    async fn find(&self, _context: &Context, request: Request<'_>) -> Result<Option<Live>> {
-        Ok(self.0.find_own(request.urn, request.inputs).map(|(id, inputs)| Live {
+    async fn find(&self, context: &Context, request: Request<'_>) -> Result<Option<Live>> {
+        Ok(self.0.find_own(request.urn, request.inputs, context.beside.as_ref()).map(|(id, inputs)| Live {
             outputs: outputs(&id, &inputs),
             id,
             inputs,
@@ -272,6 +328,7 @@ impl Bench {
             events,
             interrupt: Interrupt::default(),
             settings,
+            ahead: Default::default(),
         };
         Ok((engine, state))
     }
@@ -319,7 +376,7 @@ impl Bench {
     pub async fn plan(&self, resources: Vec<Resource>, facts: &Facts) -> Plan {
         let (engine, state) = self.engine(self.backend.clone()).await.unwrap();
         let target = Target::new("plan", resources, &engine.providers).unwrap();
-        crate::engine::plan(&target.desired, &state, facts, &engine.providers).unwrap()
+        crate::engine::plan(&target.desired, &state, facts, &engine.providers, &target.scope).unwrap()
     }
 
     pub fn take_history(&self) -> Vec<String> {

@@ -24,7 +24,7 @@ pub fn mermaid(drawing: &Drawing) -> String {
         let arrow = if drawing.is_critical((*before, *after)) { "==>" } else { "-->" };
         text.push_str(&format!("  n{before} {arrow} n{after}\n"));
     }
-    for op in [Op::Create, Op::Update, Op::Replace, Op::Delete, Op::Forget] {
+    for op in [Op::Create, Op::Update, Op::Replace, Op::Import, Op::Delete, Op::Forget] {
         if drawing.nodes.iter().any(|node| node.op == Some(op) && !node.critical) {
             text.push_str(&format!("  classDef {} stroke:{}\n", op.as_str(), colour(Some(op))));
         }

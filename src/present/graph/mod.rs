@@ -22,6 +22,7 @@ fn colour(op: Option<Op>) -> &'static str {
         Some(Op::Update) => "#bf8700",
         Some(Op::Replace) => "#8250df",
         Some(Op::Delete) => "#cf222e",
+        Some(Op::Import) => "#0969da",
         Some(Op::Forget) => "#6e7781",
         Some(Op::Same) | None => "#8c959f",
     }

@@ -2,8 +2,7 @@
 
 use super::super::style::Style;
 use super::super::words::clean;
-use super::text::NO_CHANGES;
-use super::{SECTIONS, by_phase, change_lines, heading, remarks, symbol, totals};
+use super::{SECTIONS, by_phase, change_lines, heading, nothing, remarks, symbol, totals};
 use crate::engine::{Op, Plan};
 
 /// The plan in Markdown: a table of totals, then every section folded away, changes as a `diff` block.
@@ -12,7 +11,10 @@ pub fn plan_markdown(plan: &Plan) -> String {
     if plan.has_changes() {
         text.push_str(&format!("{}\n", totals(plan)));
     } else {
-        text.push_str(&format!("{NO_CHANGES}\n"));
+        text.push_str(&format!("{}\n", nothing(plan)));
+    }
+    if let Some(line) = super::left_out(plan) {
+        text.push_str(&format!("\n> Left out: {}\n", clean(&line)));
     }
     for note in &plan.notes {
         text.push_str(&format!("\n> {}\n", clean(note).replace('\n', "\n> ")));

@@ -1,14 +1,16 @@
 //! A plan for review: as text, and as Markdown for a merge request.
 
 mod change;
+mod explanation;
 mod leaves;
 mod markdown;
 mod text;
 
 pub(super) use change::{path_text, shorten, value_text};
+pub use explanation::explanation;
 pub(super) use leaves::leaves;
 pub use markdown::plan_markdown;
-pub use text::{NO_CHANGES, plan_text, plan_text_verbose};
+pub use text::{NO_CHANGES, NO_CHANGES_IN_PART, plan_text, plan_text_verbose};
 
 use plinth_provider::{Change, Path};
 
@@ -17,7 +19,9 @@ use super::words::count;
 use crate::engine::{Op, Plan, Step};
 
 /// The ops in the order of their sections.
-const SECTIONS: [Op; 5] = [Op::Create, Op::Update, Op::Replace, Op::Delete, Op::Forget];
+const SECTIONS: [Op; 6] = [Op::Create, Op::Import, Op::Update, Op::Replace, Op::Delete, Op::Forget];
+/// How many of the left out are named.
+const NAMED: usize = 6;
 
 /// How an op is drawn.
 fn symbol(op: Op) -> &'static str {
@@ -26,6 +30,7 @@ fn symbol(op: Op) -> &'static str {
         Op::Update => "~",
         Op::Replace => "-/+",
         Op::Delete => "-",
+        Op::Import => "<",
         Op::Forget => "=",
         Op::Same => " ",
     }
@@ -62,11 +67,37 @@ fn totals(plan: &Plan) -> String {
         counts.replace,
         counts.delete.saturating_sub(forgotten)
     );
+    if counts.import > 0 {
+        text.push_str(&format!(", {} to import", counts.import));
+    }
     if forgotten > 0 {
         text.push_str(&format!(", {forgotten} to forget"));
     }
     text.push_str(&format!("; {} unchanged.", counts.same));
     text
+}
+
+/// What a plan without changes says: of the whole stack, or of the part that was asked for.
+fn nothing(plan: &Plan) -> &'static str {
+    if plan.left_out.is_empty() { NO_CHANGES } else { NO_CHANGES_IN_PART }
+}
+
+/// `2 changes: create a, delete b`.
+fn left_out(plan: &Plan) -> Option<String> {
+    if plan.left_out.is_empty() {
+        return None;
+    }
+    let mut names: Vec<String> = plan
+        .left_out
+        .iter()
+        .take(NAMED)
+        .map(|left| format!("{} {}", left.op.as_str(), left.urn.short()))
+        .collect();
+    let more = plan.left_out.len() - names.len();
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    Some(format!("{}: {}", count(plan.left_out.len() as u64, "change"), names.join(", ")))
 }
 
 /// What a step's options and origin say that its changes do not.
@@ -77,6 +108,9 @@ fn remarks(step: &Step) -> Vec<String> {
     }
     if let Some(reason) = &step.reason {
         remarks.push(super::words::one_line(reason));
+    }
+    if step.as_it_is && !step.changes.is_empty() {
+        remarks.push("it differs from the stack file in what follows: it is recorded as it is, and the next apply changes it".to_owned());
     }
     if step.op == Op::Replace {
         let order = if step.delete_before_replace {
@@ -94,7 +128,7 @@ fn remarks(step: &Step) -> Vec<String> {
 
 /// What an update or a replacement changes, and what forces a replacement although nothing of it is known to change.
 fn change_lines(step: &Step, style: &Style, columns: usize) -> Vec<String> {
-    if !matches!(step.op, Op::Update | Op::Replace) {
+    if !matches!(step.op, Op::Update | Op::Replace | Op::Import) {
         return Vec::new();
     }
     let forced = |change: &Change| step.forced_by.iter().any(|path| path.contains(&change.path));
@@ -117,6 +151,7 @@ fn heading(op: Op, number: usize) -> String {
     let things = count(number as u64, "resource");
     match op {
         Op::Create => format!("{things} to create"),
+        Op::Import => format!("{things} to import (taken over as they exist)"),
         Op::Update => format!("{things} to update in place"),
         Op::Replace => format!("{things} to replace"),
         Op::Delete => format!("{things} to delete"),

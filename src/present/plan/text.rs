@@ -4,11 +4,14 @@ use super::super::diagnostics::labelled;
 use super::super::style::{Role, Style};
 use super::super::words::clean;
 use super::leaves::leaves;
-use super::{SECTIONS, by_phase, change_lines, heading, remarks, symbol, totals};
+use super::{SECTIONS, by_phase, change_lines, heading, nothing, remarks, symbol, totals};
 use crate::engine::{Op, Plan, Step};
 
 /// What a plan without changes says.
 pub const NO_CHANGES: &str = "No changes. Everything is as the stack file says.";
+
+/// What a plan without changes says that leaves some out.
+pub const NO_CHANGES_IN_PART: &str = "No changes in the part of the stack that was asked for.";
 
 /// The plan for review.
 pub fn plan_text(plan: &Plan, style: &Style) -> String {
@@ -23,7 +26,8 @@ pub fn plan_text_verbose(plan: &Plan, style: &Style) -> String {
 fn render(plan: &Plan, style: &Style, verbose: bool) -> String {
     let mut text = String::new();
     if !plan.has_changes() {
-        text.push_str(&format!("{NO_CHANGES}\n"));
+        text.push_str(&format!("{}\n", nothing(plan)));
+        left_out(&mut text, plan, style);
         notes(&mut text, plan, style);
         return text;
     }
@@ -46,8 +50,16 @@ fn render(plan: &Plan, style: &Style, verbose: bool) -> String {
     }
     text.push_str(&style.paint(Role::Strong, &totals(plan)));
     text.push('\n');
+    left_out(&mut text, plan, style);
     notes(&mut text, plan, style);
     text
+}
+
+/// What is left out by what would happen to it.
+fn left_out(text: &mut String, plan: &Plan, style: &Style) {
+    if let Some(line) = super::left_out(plan) {
+        text.push_str(&labelled("left out", Role::Changed, &line, style));
+    }
 }
 
 fn notes(text: &mut String, plan: &Plan, style: &Style) {
@@ -60,7 +72,7 @@ fn step(text: &mut String, step: &Step, style: &Style, verbose: bool) {
     let role = match step.op {
         Op::Create => Role::Added,
         Op::Delete | Op::Replace => Role::Removed,
-        Op::Update => Role::Changed,
+        Op::Update | Op::Import => Role::Changed,
         Op::Forget | Op::Same => Role::Faint,
     };
     let head = style.paint(role, symbol(step.op));

@@ -32,6 +32,9 @@ pub(super) fn step(op: Op, phase: &str, kind: &str, name: &str) -> Step {
         delete_before_replace: false,
         moved_from: None,
         superseded: false,
+        outlived_by: None,
+        beside: false,
+        as_it_is: false,
         adjust: false,
     }
 }
@@ -46,7 +49,8 @@ pub(super) fn plan(steps: Vec<Step>) -> Plan {
         base_seq: 412,
         base_hash: "sha256:00".into(),
         steps,
-        refreshed: 0,
+        freshness: Default::default(),
+        left_out: Vec::new(),
         notes: Vec::new(),
     }
 }
@@ -76,7 +80,7 @@ pub(super) fn started(revision: u64) -> Event {
 }
 
 pub(super) fn summary(counts: Counts, seconds: u64) -> Event {
-    Event::Summary(Summary { counts, duration: Duration::from_secs(seconds) })
+    Event::Summary(Summary { counts, duration: Duration::from_secs(seconds), left_out: 0 })
 }
 
 /// A run with everything in it, each event with the second at which it comes.

@@ -44,6 +44,15 @@ pub struct ResourceEntry {
     /// Earlier names (or whole URNs): the resource with such a name is this one, not to be made anew.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// The system's own id of something that exists already (`namespace/name` of an object, the id or name of a cloud's
+    /// resource): it is taken over as this resource, instead of one being made.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub import: Option<String>,
+    /// Takes over what exists already under this resource's own name, if no stack's marks are on it. Without, such a
+    /// plan is refused.
+    #[serde(default)]
+    pub adopt: bool,
     /// Takes over Kubernetes fields that another manager owns, instead of reporting a conflict.
     #[serde(default)]
     pub force_conflicts: bool,

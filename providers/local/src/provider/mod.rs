@@ -11,8 +11,8 @@ mod work;
 use async_trait::async_trait;
 use futures::future::join_all;
 use plinth_provider::{
-    Applied, Context, Drift, KindSchema, Lane, Live, Provider, ReadRequest, Recorded, Request, Resource,
-    Result, Urn, Value, changes_with_sets,
+    Applied, Context, Drift, KindSchema, Lane, Live, Occupant, Owner as Whose, Provider, ReadRequest,
+    Recorded, Request, Resource, Result, Urn, Value, changes_with_sets,
 };
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,27 @@ impl Provider for LocalCloud {
         plan::dependencies(resources)
     }
 
+    fn inferred_because(
+        &self,
+        _resources: &[&Resource],
+        _dependent: &Urn,
+        _dependency: &Urn,
+    ) -> Option<&'static str> {
+        Some("its inputs name it")
+    }
+
+    fn lives_in(&self, dependent: &Recorded, dependency: &Recorded) -> bool {
+        plan::uses(dependent, dependency)
+    }
+
+    fn beside(&self, recorded: &Recorded, declared: &Value, desired: &Value) -> Option<Value> {
+        plan::beside(recorded, declared, desired)
+    }
+
+    fn keep_name(&self, recorded: &Recorded, declared: &Value, desired: Value) -> Value {
+        plan::keep_name(recorded, declared, desired)
+    }
+
     fn lanes(&self, urn: &Urn, inputs: &Value) -> Vec<Lane> {
         CloudKind::parse(urn.kind()).map(|kind| plan::lanes(kind, inputs)).unwrap_or_default()
     }
@@ -147,6 +168,24 @@ impl Provider for LocalCloud {
     async fn find(&self, context: &Context, request: Request<'_>) -> Result<Option<Live>> {
         let found = work::find(&self.client, context, request).await?;
         Ok(found.map(|record| live(record, request.inputs)))
+    }
+
+    async fn occupants(&self, context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {
+        if !self.place().dir().exists() {
+            return requests.iter().map(|_| Ok(None)).collect();
+        }
+        let ask = async |request: &Request<'_>| {
+            let Some(record) = work::occupant(&self.client, context, *request).await? else {
+                return Ok(None);
+            };
+            let owner = match &record.tags {
+                None => Whose::Nobody,
+                Some(tags) if tags.stack == context.stack && tags.urn == request.urn.as_str() => Whose::Ours,
+                Some(tags) => Whose::Other { stack: tags.stack.clone(), urn: tags.urn.clone() },
+            };
+            Ok(Some(Occupant { live: live(record, request.inputs), owner }))
+        };
+        join_all(requests.iter().map(ask)).await
     }
 
     fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {

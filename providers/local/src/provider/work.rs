@@ -271,3 +271,12 @@ pub async fn find(client: &Client, context: &Context, request: Request<'_>) -> R
     let found = context.bounded(|| watch.says(), work).await?;
     Ok(found.filter(|record| record.status != Status::Deleting))
 }
+
+/// What stands under the name that the inputs say, whoever made it.
+pub async fn occupant(client: &Client, context: &Context, request: Request<'_>) -> Result<Option<Record>> {
+    let kind = CloudKind::parse(request.urn.kind())?;
+    let Some(name) = kind.full_name(request.inputs) else { return Ok(None) };
+    let asked = client.get(kind, &name);
+    let found = context.bounded(|| format!("looking for {} `{name}`", kind.spec().noun), asked).await?;
+    Ok(found.filter(|record| record.status != Status::Deleting))
+}
