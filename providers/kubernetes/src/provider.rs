@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use plinth_provider::{
-    Applied, Context, Diff, Drift, KindSchema, Live, Occupant, Preview, PreviewRequest, Provider, ReadRequest,
-    Recorded, Request, Resource, Result, Urn, Value,
+    Applied, Context, Diff, Drift, KindSchema, Live, Occupant, Preview, PreviewRequest, Provider,
+    ReadRequest, Recorded, Request, Resource, Result, Urn, Value,
 };
 
 use crate::cluster::{Cluster, Served};

@@ -80,6 +80,14 @@ impl Decision {
         }
     }
 
+    /// What the live system would not change in place is replaced.
+    pub fn refused_in_place(&mut self, paths: Option<&Vec<Path>>) {
+        if let (Op::Update, Some(paths)) = (self.op, paths) {
+            self.forced_by.clone_from(paths);
+            self.op = Op::Replace;
+        }
+    }
+
     pub fn replace_on(&mut self, paths: &[Path]) {
         if self.op != Op::Update {
             return;
