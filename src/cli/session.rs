@@ -289,7 +289,7 @@ impl Session {
     pub fn read_ahead(&self, choice: RefreshChoice) {
         let wanted = self.refresh(choice);
         // What an interrupted run left is resolved before anything is read.
-        if !self.state.pending.is_empty() || due(&self.state, wanted, jiff::Timestamp::now()) == 0 {
+        if !self.state.pending.is_empty() || due(&self.state, wanted, self.log.clock().now()) == 0 {
             return;
         }
         let reading = Reading::begin(&self.state, wanted, &self.providers, &CancellationToken::new());
