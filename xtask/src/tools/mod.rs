@@ -7,4 +7,4 @@ mod store;
 mod table;
 
 pub use store::Store;
-pub use table::{CARGO_DENY, CARGO_NEXTEST, TEST_TOOLS};
+pub use table::{CARGO_DENY, CARGO_NEXTEST, EMULATORS, TEST_TOOLS};

