@@ -28,6 +28,7 @@ mod scope;
 mod session;
 mod stack_args;
 mod state;
+mod storage;
 
 use std::process::ExitCode;
 

@@ -133,7 +133,7 @@ impl Session {
         let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
         let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
         let faults = injector(args, &loaded)?;
-        let backend = plinth_state::open_backend(&home.url)?;
+        let backend = super::storage::open(&home.url).await?;
         let backend = match &faults {
             Some(faults) => faults.storage(backend),
             None => backend,

@@ -27,7 +27,7 @@ pub struct StackArgs {
 /// Where state and the embedded cloud live.
 #[derive(Debug, Clone, Args)]
 pub struct PlaceArgs {
-    /// Where state lives, such as file:///var/lib/plinth [default: .plinth in this folder]
+    /// Where state lives: file:///folder, s3://bucket/prefix, gs://…, az://… or postgres://… [default: .plinth in this folder]
     #[arg(long, env = "PLINTH_STATE", value_name = "URL")]
     pub state: Option<String>,
     /// Run against the embedded cloud and cluster, with a state of its own and no credentials

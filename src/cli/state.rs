@@ -231,7 +231,7 @@ async fn show(args: &StackArgs, wanted: &str) -> Result<Code, Failure> {
 
 async fn verify(args: &StackArgs) -> Result<Code, Failure> {
     let Place { name, home, keys, .. } = Place::of(args)?;
-    let backend = plinth_state::open_backend(&home.url)?;
+    let backend = super::storage::open(&home.url).await?;
     let report = plinth_state::verify(backend, &name, keys).await?;
     let text = if args.output.json {
         present::state::verify_json(&report)
@@ -245,7 +245,7 @@ async fn verify(args: &StackArgs) -> Result<Code, Failure> {
 async fn repair(args: &StackArgs, approve: ApproveArgs, lock: LockArgs) -> Result<Code, Failure> {
     approve.can_ask("state repair")?;
     let Place { name, home, keys, .. } = Place::of(args)?;
-    let backend = plinth_state::open_backend(&home.url)?;
+    let backend = super::storage::open(&home.url).await?;
     let Some(repair) = plinth_state::plan_repair(backend, &name, keys).await? else {
         note(args, &format!("The log of {name} is whole: there is nothing to repair."));
         return Ok(Code::Done);

@@ -1,18 +1,9 @@
 //! The one primitive that the log rests on: create if absent, seen through lost replies.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 
+use crate::backend::retry::Retry;
 use crate::{Backend, Created, Result};
-
-/// Waits between tries; each is lengthened by up to its own length.
-const PAUSES: [Duration; 4] = [
-    Duration::from_millis(20),
-    Duration::from_millis(100),
-    Duration::from_millis(400),
-    Duration::from_millis(1000),
-];
 
 /// What stands under a key after a create.
 pub(crate) enum Landed {
@@ -27,7 +18,7 @@ pub(crate) enum Landed {
 /// A store may keep an object and lose the reply, send the request again by itself and then report our own object as
 /// existing, or report a conflict where nothing is: in all these cases reading back decides.
 pub(crate) async fn create(backend: &dyn Backend, key: &str, bytes: &Bytes) -> Result<Landed> {
-    let mut pauses = PAUSES.iter();
+    let mut retry = Retry::new();
     loop {
         let failure = match backend.create(key, bytes.clone()).await {
             Ok(Created::Created) => return Ok(Landed::Ours),
@@ -43,8 +34,6 @@ pub(crate) async fn create(backend: &dyn Backend, key: &str, bytes: &Bytes) -> R
                 why: "it says that the object exists, and that it does not".to_owned(),
             },
         };
-        let Some(pause) = pauses.next() else { return Err(failure) };
-        tracing::debug!(%failure, key, "trying again to create an object");
-        tokio::time::sleep(pause.mul_f64(1.0 + rand::random::<f64>())).await;
+        retry.pause(failure).await?;
     }
 }

@@ -25,7 +25,19 @@ pub enum Error {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// Storage failed or is not reachable.
+    /// Storage refuses, and will again until something is changed.
+    #[error("state storage at {place} refused to {doing}: {why}; {help}")]
+    Refused {
+        /// Where the storage is, without secrets.
+        place: String,
+        /// What was being done, with the object's key.
+        doing: String,
+        /// What the storage said.
+        why: String,
+        /// What to do.
+        help: String,
+    },
+    /// Storage failed or is not reachable; it may work again later.
     #[error("state storage failed to {doing}: {why}")]
     Storage {
         /// What was being done, with the object's key.
@@ -178,6 +190,11 @@ impl Error {
     /// Whether the stack is merely in use by another run (exit code 3).
     pub fn is_held(&self) -> bool {
         matches!(self, Self::Held { .. })
+    }
+
+    /// Whether the same call may succeed later with nothing changed.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Storage { .. })
     }
 
     /// Whether this run has lost the right to append and must stop.

@@ -33,7 +33,10 @@ mod verify;
 mod writer;
 
 pub use acquire::Ask;
-pub use backend::{Backend, Created, folder_of, open as open_backend};
+pub use backend::{
+    AwsCredentials, AwsKeys, Backend, Created, Options, folder_of, open as open_backend,
+    open_with as open_backend_with,
+};
 pub use clock::Clock;
 pub use edit::EditError;
 pub use entry::Entry;

@@ -393,7 +393,7 @@ async fn urls_and_names_that_cannot_work_are_refused_with_a_reason() {
         ("file://relative/folder", "absolute path"),
         ("file:///a%zz", "%25"),
         ("file:///a%", "%25"),
-        ("ftp://x", "`ftp://` is not supported; file:///absolute/folder and memory:// work"),
+        ("ftp://x", "`ftp://` is not supported; file:///absolute/folder, s3://bucket/prefix"),
         ("memory://x", "no path"),
     ] {
         let error = plinth_state::open_backend(url).unwrap_err().to_string();

@@ -46,8 +46,8 @@ impl Migrate {
         let new = Home::of(&place(&self.to), None, "")?;
         let keys = old.keys(&place(&self.from), plinth_stacks::model::Encryption::Auto)?;
         let migration = Migration {
-            from: plinth_state::open_backend(&old.url)?,
-            to: plinth_state::open_backend(&new.url)?,
+            from: crate::cli::storage::open(&old.url).await?,
+            to: crate::cli::storage::open(&new.url).await?,
             to_url: new.url.clone(),
             keys,
             holder: holder("state migrate"),

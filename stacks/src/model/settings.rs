@@ -9,7 +9,7 @@ use super::scalars::Duration;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where state lives: `file://`, `s3://`, `gs://`, `azure://` … The command line's `--state` overrides it.
+    /// Where state lives: `file://`, `s3://`, `gs://`, `az://` or `postgres://`. The command line's `--state` overrides it.
     pub state: Option<String>,
     /// The most operations at a time for each provider; adaptive when left out.
     #[schemars(range(min = 1, max = 1000))]

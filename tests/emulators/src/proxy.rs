@@ -46,7 +46,7 @@ pub struct Seen {
 
 type Judge = Arc<Mutex<Box<dyn FnMut(&Seen) -> Fault + Send>>>;
 
-/// A proxy before an HTTP server.
+/// A proxy before an HTTP server. It passes creates on one after another, and everything else as it comes.
 pub struct FaultProxy {
     background: Background,
     judge: Judge,
@@ -73,6 +73,7 @@ impl FaultProxy {
             client: Client::builder(TokioExecutor::new()).build_http(),
             judge: Arc::clone(&judge),
             seen: Arc::clone(&seen),
+            creating: tokio::sync::Mutex::new(()),
         });
         let background = Background::start(move |listener| async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -112,6 +113,8 @@ struct Shared {
     client: Client<HttpConnector, Full<Bytes>>,
     judge: Judge,
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// One create at a time: see [`crate::moto`].
+    creating: tokio::sync::Mutex<()>,
 }
 
 /// Ends the connection without a reply.
@@ -149,6 +152,7 @@ impl Shared {
             Fault::Delay(time) => tokio::time::sleep(time).await,
             _ => {}
         }
+        let _turn = if seen.creates { Some(self.creating.lock().await) } else { None };
         let target = format!("http://{}{}", self.authority, seen.path);
         parts.uri = target.parse().map_err(|_| Closed)?;
         let reply =

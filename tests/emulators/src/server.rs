@@ -7,7 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::proxy::FaultProxy;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use rustix::process::{Pid, Signal, kill_process};
+use sha2::Sha256;
 use tempfile::TempDir;
 
 /// How long a server may take to answer: several may be starting at once on a small machine.
@@ -31,14 +36,19 @@ pub fn tool(variable: &str) -> Option<PathBuf> {
 }
 
 /// Amazon's services by moto. Any credentials do.
+///
+/// It looks whether an object exists and stores it in two steps, so that of two creates that meet both may win. Amazon
+/// does not do that; a proxy before it lets one create in at a time.
 pub fn moto() -> Option<Server> {
     let program = tool("PLINTH_MOTO")?;
-    Some(Server::start("moto", |port, _| {
+    let mut server = Server::start("moto", |port, _| {
         let mut command = Command::new(&program);
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         command.env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true");
         command
-    }))
+    });
+    server.front = Some(FaultProxy::before(&server.url()));
+    Some(server)
 }
 
 /// Amazon's services by ministack. Any credentials do.
@@ -84,6 +94,7 @@ pub fn fake_gcs_server() -> Option<Server> {
 pub struct Server {
     process: Process,
     port: u16,
+    front: Option<FaultProxy>,
 }
 
 impl Server {
@@ -97,15 +108,18 @@ impl Server {
     /// When it cannot be started or never answers; with what it said.
     pub fn start(name: &str, command: impl Fn(u16, &Path) -> Command) -> Self {
         let (process, port) = Process::start(name, command, |_, port| answers(port).unwrap_or(false));
-        Self { process, port }
+        Self { process, port, front: None }
     }
 
-    /// `http://127.0.0.1:<port>`.
+    /// Where it is to be reached: `http://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
+        if let Some(front) = &self.front {
+            return front.url();
+        }
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The port.
+    /// The port of the server itself.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -141,6 +155,32 @@ impl Server {
         assert!(status < 300, "making the bucket {name}: {status}");
     }
 }
+
+impl Server {
+    /// Makes a container, in azurite.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn make_container(&self, name: &str) {
+        let (date, version) = ("Mon, 05 Jan 2026 00:00:00 GMT", "2021-08-06");
+        let text = format!(
+            "PUT{}x-ms-date:{date}\nx-ms-version:{version}\n/{account}/{account}/{name}\nrestype:container",
+            "\n".repeat(12),
+            account = AZURITE_ACCOUNT
+        );
+        let key = STANDARD.decode(Self::AZURITE_KEY).expect("the key is base64");
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("a key of any length does");
+        mac.update(text.as_bytes());
+        let signature = STANDARD.encode(mac.finalize().into_bytes());
+        let authorization = format!("SharedKey {AZURITE_ACCOUNT}:{signature}");
+        let headers = [("x-ms-date", date), ("x-ms-version", version), ("Authorization", &authorization)];
+        let status = self.send("PUT", &format!("/{AZURITE_ACCOUNT}/{name}?restype=container"), &headers, "");
+        assert_eq!(status, 201, "making the container {name}");
+    }
+}
+
+/// Azurite's one account.
+const AZURITE_ACCOUNT: &str = "devstoreaccount1";
 
 /// Shaped like a signature of version 4: moto takes the service and region from it and checks nothing.
 const SIGNED: &str = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, \
