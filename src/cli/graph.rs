@@ -3,14 +3,16 @@
 use clap::{Args, ValueEnum};
 use plinth_provider::{Providers, builtin::Builtin};
 use plinth_stacks::program::{Target as ProgramTarget, program};
+use plinth_state::State;
 
 use super::failure::{Code, Failure};
-use super::session::load;
+use super::session::{Session, load};
 use super::stack_args::StackArgs;
-use crate::engine::Target;
+use crate::engine::{Facts, Plan, Schedule, Scope, Target, plan, weights};
 use crate::present;
+use crate::present::graph::Drawing;
 
-/// Draw the stack's resources and their dependencies; needs no cluster and no credentials
+/// Draw what apply would do, with its critical path marked; needs no cluster and no credentials
 #[derive(Debug, Args)]
 pub struct Graph {
     #[command(flatten)]
@@ -34,7 +36,7 @@ impl Graph {
         let loaded = load(&self.stack.file(), &self.stack.stack)?;
         let resources =
             program(&loaded.stack, &ProgramTarget { rehearse: self.stack.place.rehearse, offline: true })?;
-        // Inferred dependencies need the providers, and these need no systems for it.
+        // Planning needs the providers, and these need no systems for it.
         let nowhere = plinth_local::Place::new(std::path::Path::new(""), plinth_local::Options::default());
         let providers = Providers::new()
             .with(std::sync::Arc::new(Builtin))
@@ -43,22 +45,41 @@ impl Graph {
                 plinth_kubernetes::KubeconfigConnector::new(Vec::new(), None),
             ))));
         let target = Target::new("graph", resources, &providers)?;
+        let drawing = self.drawing(loaded.stack.name.as_str(), &target, &providers).await;
         if self.stack.output.json {
-            for (at, resource) in target.desired.resources().iter().enumerate() {
+            for node in &drawing.nodes {
+                let dependencies = target.desired.position(&node.urn);
                 let event = serde_json::json!({
-                    "event": "resource", "urn": resource.urn, "phase": resource.options.phase,
-                    "dependencies": target.desired.dependency_urns(at),
+                    "event": "resource", "urn": node.urn, "phase": node.phase, "op": node.op,
+                    "critical": node.critical,
+                    "dependencies": dependencies.map(|at| target.desired.dependency_urns(at)),
                 });
                 present::out(&format!("{event}\n"));
             }
             return Ok(Code::Done);
         }
-        let drawing = present::graph::Drawing::of(loaded.stack.name.as_str(), &target.desired, &providers);
         present::out(&match self.format {
             Format::Dot => present::graph::dot(&drawing),
             Format::Mermaid => present::graph::mermaid(&drawing),
             Format::Svg => present::graph::svg(&drawing),
         });
         Ok(Code::Done)
+    }
+
+    /// What an apply would do now, with its critical path by what was learned; by what is recorded, without asking any
+    /// system. Where there is nothing to do, or nothing recorded can be read: a first apply.
+    async fn drawing(&self, stack: &str, target: &Target, providers: &Providers) -> Drawing {
+        let state = match Session::open(&self.stack).await {
+            Ok(session) => session.state,
+            Err(_) => State::default(),
+        };
+        match plan(&target.desired, &state, &Facts::default(), providers, &Scope::default()) {
+            Ok(plan) if plan.has_changes() => {
+                let plan = Plan { stack: stack.to_owned(), ..plan };
+                let schedule = Schedule::build(&plan, weights(&plan, &state, providers));
+                Drawing::of_plan(&plan, Some(&schedule))
+            }
+            _ => Drawing::of(stack, &target.desired, providers),
+        }
     }
 }

@@ -29,12 +29,16 @@ mod session;
 mod stack_args;
 mod state;
 mod storage;
+mod trace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing::Instrument;
 
 use self::failure::{Code, Failure};
+use crate::present;
 
 /// Provisions a production-grade observability platform and keeps it that way.
 #[derive(Debug, Parser)]
@@ -46,6 +50,9 @@ use self::failure::{Code, Failure};
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Write a trace of what takes how long, for Perfetto (ui.perfetto.dev) or chrome://tracing
+    #[arg(long, global = true, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,6 +75,30 @@ enum Command {
     Completions(completions::Completions),
 }
 
+impl Command {
+    /// Its word, as in traces.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "plan",
+            Self::Apply(_) => "apply",
+            Self::Destroy(_) => "destroy",
+            Self::Drift(_) => "drift",
+            Self::History(_) => "history",
+            Self::Rollback(_) => "rollback",
+            Self::Promote(_) => "promote",
+            Self::Render(_) => "render",
+            Self::Graph(_) => "graph",
+            Self::Check(_) => "check",
+            Self::Output(_) => "output",
+            Self::Import(_) => "import",
+            Self::State(_) => "state",
+            Self::Local(_) => "local",
+            Self::Schema(_) => "schema",
+            Self::Completions(_) => "completions",
+        }
+    }
+}
+
 /// Runs the command line with the process's arguments.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -83,7 +114,15 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(format!("the runtime cannot start: {error}")).report(),
     };
-    let result = runtime.block_on(run(cli.command));
+    let tracing = match trace::begin(cli.trace.as_deref()) {
+        Ok(tracing) => tracing,
+        Err(failure) => return failure.report(),
+    };
+    let span = tracing::info_span!("plinth", command = cli.command.name());
+    let result = runtime.block_on(run(cli.command).instrument(span));
+    if let Some(lost) = tracing.finish() {
+        present::err(&format!("note: {lost}\n"));
+    }
     // Whatever still waits in the background waits for nothing that matters any more.
     runtime.shutdown_background();
     match result {

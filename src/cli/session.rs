@@ -7,25 +7,24 @@ use plinth_kubernetes::{Connector, KubeconfigConnector, Kubernetes};
 use plinth_local::{LocalCloud, Place};
 use plinth_provider::{Path, Provider, Providers, Resource, Urn, Value, builtin::Builtin};
 use plinth_stacks::file::{self, Loaded};
-use plinth_stacks::model::{Cloud, Encryption};
+use plinth_stacks::model::{Cloud, Concurrency, Encryption};
 use plinth_stacks::program::{Target as ProgramTarget, program};
 use plinth_state::{Clock, Keys, Log, Retention, State};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::embedded::Embedded;
 use super::failure::{Diagnostic, Failure};
 use super::interrupt;
 use super::stack_args::{PlaceArgs, StackArgs};
-use crate::engine::{Engine, Events, PlanError, Reading, Refresh, RunError, Settings, Target, due};
+use crate::engine::{Engine, Events, Limits, PlanError, Reading, Refresh, RunError, Settings, Target, due};
 use crate::faults::Injector;
 
 /// How old a recorded fact may be before a plan reads it again, unless the stack file says otherwise.
 const DEFAULT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long a cluster may take to say that it is there.
 const PREFLIGHT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
-/// How many operations run at once, unless the stack file says otherwise.
-const DEFAULT_CONCURRENCY: usize = 64;
 
 /// Where the state of one or more stacks lives, and what lives beside it.
 #[derive(Debug, Clone)]
@@ -128,7 +127,7 @@ impl Session {
     /// When the stack file is wrong, or its state cannot be read.
     pub async fn open(args: &StackArgs) -> Result<Self, Failure> {
         let file = args.file();
-        let loaded = load(&file, &args.stack)?;
+        let loaded = tracing::info_span!("load").in_scope(|| load(&file, &args.stack))?;
         let name = loaded.stack.name.to_string();
         let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
         let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
@@ -138,7 +137,8 @@ impl Session {
             Some(faults) => faults.storage(backend),
             None => backend,
         };
-        let (log, state) = Log::open(backend, &name, keys).await?;
+        let open = Log::open(backend, &name, keys);
+        let (log, state) = open.instrument(tracing::info_span!("open")).await?;
         let history = loaded.stack.settings.history.unwrap_or_default();
         let log = log.with_retention(Retention {
             revisions: history.keep_revisions.map(|count| u64::from(count.get())),
@@ -170,6 +170,7 @@ impl Session {
             ahead: Arc::default(),
         };
         session.connect();
+        session.check_limits()?;
         Ok(session)
     }
 
@@ -194,6 +195,20 @@ impl Session {
                 None => provider,
             })
         });
+    }
+
+    /// A limit for a provider that does not take part would limit nothing.
+    fn check_limits(&self) -> Result<(), Failure> {
+        let Some(Concurrency::Each(each)) = &self.loaded.stack.settings.concurrency else { return Ok(()) };
+        let known: Vec<&str> = self.providers.iter().map(|provider| provider.name()).collect();
+        for name in each.providers.keys().filter(|name| !known.contains(&name.as_str())) {
+            let path = Path::parse("settings.concurrency.providers").key(name);
+            let message = format!("no provider of this stack is called `{name}`");
+            let placed = self.loaded.locations.diagnostic(&path, message);
+            let placed = placed.help(format!("its kinds begin with: {}", known.join(":, ") + ":"));
+            return Err(Failure::many(vec![Diagnostic::rendered(placed.to_string())]));
+        }
+        Ok(())
     }
 
     /// The user's clusters, by `kubectl`'s rules.
@@ -226,8 +241,10 @@ impl Session {
     /// # Errors
     /// When the program refuses it or its resources are not a graph.
     pub fn target(&self, command: &str) -> Result<Target, Failure> {
-        let target =
-            Target::new(command, self.resources()?, &self.providers).map_err(|error| self.located(error))?;
+        let resources = tracing::info_span!("program").in_scope(|| self.resources())?;
+        let target = tracing::info_span!("graph")
+            .in_scope(|| Target::new(command, resources, &self.providers))
+            .map_err(|error| self.located(error))?;
         Ok(Target { settings: self.settings(), stack_file_digest: self.digest(), ..target })
     }
 
@@ -265,7 +282,7 @@ impl Session {
             events,
             interrupt: interrupt::on_signals(),
             settings: Settings {
-                concurrency: settings.concurrency.map_or(DEFAULT_CONCURRENCY, |limit| limit as usize),
+                limits: limits(settings.concurrency.as_ref()),
                 refresh: self.refresh(refresh),
                 lock_timeout,
                 lease_ttl: lease.unwrap_or(Settings::default().lease_ttl),
@@ -384,6 +401,17 @@ fn injector(args: &StackArgs, loaded: &Loaded) -> Result<Option<Injector>, Failu
     let injector = Injector::new(spec.clone())
         .map_err(|error| Failure::new(format!("the audit file of --faults cannot be opened: {error}")))?;
     Ok(Some(injector))
+}
+
+fn limits(concurrency: Option<&Concurrency>) -> Limits {
+    match concurrency {
+        None => Limits::default(),
+        Some(Concurrency::Total(total)) => Limits { total: Some(*total as usize), ..Limits::default() },
+        Some(Concurrency::Each(each)) => Limits {
+            total: each.total.map(|total| total as usize),
+            providers: each.providers.iter().map(|(name, most)| (name.clone(), most.0 as usize)).collect(),
+        },
+    }
 }
 
 /// How fresh the facts of a plan must be.

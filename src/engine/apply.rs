@@ -1,6 +1,6 @@
 //! One apply, from opening the log to the last entry: recover, plan, ask, record the revision, execute, finish.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,16 @@ use plinth_provider::{Error, Providers, Resource, Urn};
 use plinth_state::{
     Ask, Event as LogEvent, Finish, Holder, Intent, Lease, Log, Provenance, RevisionStarted, State, Writer,
 };
+use tracing::Instrument;
 
 use super::event::{Event, Events, StepEvent, Summary};
-use super::execute::{Execution, Interrupt, Report, execute};
+use super::execute::{Execution, Interrupt, Limits, Report, execute};
 use super::existing::look;
 use super::facts::Facts;
 use super::graph::{Desired, GraphError};
 use super::plan::{Counts, Op, Plan, PlanError, Scope, Step, plan};
 use super::preview::preview;
-use super::recover::{RecoverError, look_again, look_for, recover};
+use super::recover::{RecoverError, Resolved, look_again, look_for, recover};
 use super::refresh::{Reading, Refresh, RefreshError, Refreshed, due, refresh};
 
 /// Everything that a run works with.
@@ -42,7 +43,7 @@ pub struct Engine {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How many operations may run at once.
-    pub concurrency: usize,
+    pub limits: Limits,
     /// How fresh facts must be.
     pub refresh: Refresh,
     /// How long the lease lasts without renewal.
@@ -54,7 +55,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            concurrency: 64,
+            limits: Limits::default(),
             refresh: Refresh::Auto { max_age: Duration::from_secs(60) },
             lease_ttl: Duration::from_secs(60),
             lock_timeout: Duration::ZERO,
@@ -261,15 +262,16 @@ impl Engine {
     }
 
     fn plan_with(&self, target: &Target, state: &State, facts: &Facts) -> Result<Plan, RunError> {
-        let plan =
-            plan(&target.desired, state, facts, &self.providers, &target.scope).map_err(RunError::Plan)?;
+        let plan = tracing::info_span!("plan")
+            .in_scope(|| plan(&target.desired, state, facts, &self.providers, &target.scope))
+            .map_err(RunError::Plan)?;
         Ok(Plan { stack: self.stack.clone(), ..plan })
     }
 
     /// Tells a plan, step by step, and its summary.
     pub fn tell(&self, plan: &Plan, started: Instant) {
         self.tell_steps(plan);
-        self.summarize(plan.counts(), plan.left_out.len(), started);
+        self.summarize(plan.counts(), plan.left_out.len(), started, None);
     }
 
     fn tell_steps(&self, plan: &Plan) {
@@ -298,13 +300,14 @@ impl Engine {
     ) -> Result<Ended, RunError> {
         let started = Instant::now();
         let (mut writer, mut facts) = (None, None);
+        let mut handles = HashMap::new();
         let mut state = state;
         // What an interrupted run may have created although nothing of it was found.
         let mut doubts = Vec::new();
         if !state.pending.is_empty() || state.doubtful {
             let held = self.acquire(state, &target.command).await?;
             match self.resolve(target, &held).await {
-                Ok(found) => doubts = found,
+                Ok(resolved) => (doubts, handles) = (resolved.doubts, resolved.handles),
                 Err(error) => {
                     let _ = held.release().await;
                     return Err(error.into());
@@ -323,24 +326,25 @@ impl Engine {
         };
         if !has_work(&approved) {
             self.release(writer, doubts).await;
-            self.summarize(approved.counts(), approved.left_out.len(), started);
+            self.summarize(approved.counts(), approved.left_out.len(), started, None);
             return Ok(Ended::NoChanges);
         }
         let writer = match writer {
             Some(writer) => writer,
             None => self.acquire(state, &target.command).await?,
         };
-        let facts = facts.unwrap_or_default();
-        let result =
-            self.under_lease(target, approved, facts, &writer, &approve, expected, &mut doubts).await;
+        let under_lease = UnderLease { approved, facts: facts.unwrap_or_default(), handles, expected };
+        let result = self.under_lease(target, under_lease, &writer, &approve, &mut doubts).await;
         // Whatever it still tells comes before the summary, which is the last word.
         self.release(Some(writer), doubts).await;
         match &result {
-            Ok(Ended::Executed(report)) => self.summarize(report.counts, report.left_out, started),
+            Ok(Ended::Executed(report)) => {
+                self.summarize(report.counts, report.left_out, started, Some(report));
+            }
             // Another run did it all meanwhile.
             Ok(Ended::NoChanges) => {
                 let same = target.desired.resources().len() as u64;
-                self.summarize(Counts { same, ..Counts::default() }, 0, started);
+                self.summarize(Counts { same, ..Counts::default() }, 0, started, None);
             }
             _ => {}
         }
@@ -348,13 +352,13 @@ impl Engine {
     }
 
     /// Finds out what became of what an earlier run began, and of what a repaired log may not tell.
-    async fn resolve(&self, target: &Target, writer: &Writer) -> Result<Vec<Intent>, RecoverError> {
+    async fn resolve(&self, target: &Target, writer: &Writer) -> Result<Resolved, RecoverError> {
         let stop_now = &self.interrupt.stop_now;
-        let doubts = recover(writer, &self.providers, &self.events, stop_now).await?;
+        let resolved = recover(writer, &self.providers, &self.events, stop_now).await?;
         if writer.state().doubtful {
             look_for(&target.desired, writer, &self.providers, &self.events, stop_now).await?;
         }
-        Ok(doubts)
+        Ok(resolved)
     }
 
     /// Plans, tells the plan and has it approved; `None` when the user said no.
@@ -391,11 +395,9 @@ impl Engine {
     async fn under_lease(
         &self,
         target: &Target,
-        approved: Plan,
-        facts: Facts,
+        UnderLease { approved, facts, mut handles, expected }: UnderLease<'_>,
         writer: &Arc<Writer>,
         approve: &impl AsyncFn(&Plan) -> bool,
-        expected: Option<&str>,
         doubts: &mut Vec<Intent>,
     ) -> Result<Ended, RunError> {
         let state = writer.state();
@@ -404,11 +406,15 @@ impl Engine {
         if !state.pending.keys().all(known) {
             drop(state);
             let stop_now = &self.interrupt.stop_now;
-            *doubts = recover(writer, &self.providers, &self.events, stop_now).await?;
+            let resolved = recover(writer, &self.providers, &self.events, stop_now).await?;
+            (*doubts, handles) = (resolved.doubts, resolved.handles);
         }
         let state = writer.state();
-        let plan = self.plan_with(target, &state, &facts)?;
-        if plan.digest() != approved.digest() {
+        // When nothing was appended since but the lease, planning again would give the same.
+        let unmoved = state.seq <= approved.base_seq + 1;
+        let digest = approved.digest();
+        let plan = if unmoved { approved } else { self.plan_with(target, &state, &facts)? };
+        if !unmoved && plan.digest() != digest {
             check_expected(&plan, expected)?;
             self.events.send(Event::Note {
                 message: "another run has changed the stack meanwhile; this is the plan now".into(),
@@ -428,6 +434,7 @@ impl Engine {
             stack: self.stack.clone(),
             revision: Some(revision),
         });
+        let span = tracing::info_span!("run", command = target.command.as_str(), revision);
         let mut report = execute(
             &plan,
             Execution {
@@ -437,11 +444,13 @@ impl Engine {
                 providers: &self.providers,
                 writer: Arc::clone(writer),
                 events: self.events.clone(),
-                concurrency: self.settings.concurrency.max(1),
+                limits: self.settings.limits.clone(),
+                handles,
                 interrupt: self.interrupt.clone(),
                 doubts: doubts.iter().map(|intent| (intent.urn.clone(), intent.op)).collect(),
             },
         )
+        .instrument(span)
         .await;
         drop(state);
         report.left_out = plan.left_out.len();
@@ -522,9 +531,22 @@ impl Engine {
         }
     }
 
-    fn summarize(&self, counts: Counts, left_out: usize, started: Instant) {
-        self.events.send(Event::Summary(Summary { counts, duration: started.elapsed(), left_out }));
+    fn summarize(&self, counts: Counts, left_out: usize, started: Instant, report: Option<&Report>) {
+        let (longest, critical_path) = match report {
+            Some(report) => (report.longest.clone(), report.critical_path.clone()),
+            None => Default::default(),
+        };
+        let duration = started.elapsed();
+        self.events.send(Event::Summary(Summary { counts, duration, longest, critical_path, left_out }));
     }
+}
+
+/// What is brought along when the lease has been taken.
+struct UnderLease<'a> {
+    approved: Plan,
+    facts: Facts,
+    handles: HashMap<Urn, String>,
+    expected: Option<&'a str>,
 }
 
 /// Whether there is anything to do or to record.

@@ -229,7 +229,7 @@ pub struct Queued {
 }
 
 /// The end of a plan or a run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// How many steps of which kind.
     #[serde(flatten)]
@@ -240,10 +240,28 @@ pub struct Summary {
     /// How many changes were left out.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_out: usize,
+    /// The steps of a run that took longest, longest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub longest: Vec<Took>,
+    /// The chain of steps, each waiting for the one before it, that took longest in sum.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub critical_path: Vec<Took>,
 }
 
 fn is_zero(count: &usize) -> bool {
     *count == 0
+}
+
+/// How long a step took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Took {
+    /// Which resource.
+    pub urn: Urn,
+    /// What was done.
+    pub action: &'static str,
+    /// For how long.
+    #[serde(rename = "duration_ms", serialize_with = "millis")]
+    pub duration: Duration,
 }
 
 fn millis<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

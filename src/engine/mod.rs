@@ -20,8 +20,8 @@ mod tests;
 
 pub use apply::{Ended, Engine, RunError, Settings, Target};
 pub use drift::{DriftReport, Verdict, drift};
-pub use event::{Event, Events, Queued, StepEvent, Summary};
-pub use execute::{Interrupt, Report, weights};
+pub use event::{Event, Events, Queued, StepEvent, Summary, Took};
+pub use execute::{Interrupt, Limits, Report, weights};
 pub use facts::{Fact, Facts, Freshness};
 pub use graph::{Desired, GraphError};
 pub use plan::{

@@ -1,7 +1,7 @@
 //! Recovery: what became of operations that an earlier run began and never finished. Runs under the lease, before
 //! planning, without a human.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -15,10 +15,19 @@ use super::graph::Desired;
 /// How long finding one thing out may take.
 const FIND_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// What is left to know of operations that an earlier run began.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    /// Creates of which nothing was found: they stay open, for [`look_again`].
+    pub doubts: Vec<Intent>,
+    /// Handles of long operations that may still be under way, by resource: their waits go on.
+    pub handles: HashMap<Urn, String>,
+}
+
 /// Resolves every pending operation: adopts what was made, records what never happened.
 ///
 /// What is found to exist is recorded as unsettled, so that the plan that follows brings it to its inputs and waits
-/// until it is ready. Creates of which nothing was found stay open and are given back, for [`look_again`].
+/// until it is ready.
 ///
 /// # Errors
 /// When a system could not be asked or the log could not be written. Nothing is guessed.
@@ -27,12 +36,12 @@ pub async fn recover(
     providers: &Providers,
     events: &Events,
     cancel: &CancellationToken,
-) -> Result<Vec<Intent>, RecoverError> {
+) -> Result<Resolved, RecoverError> {
     let state = writer.state();
     let found =
         join_all(state.pending.values().map(|pending| resolve(pending, &state, providers, cancel))).await;
     let mut outcomes = Vec::with_capacity(found.len());
-    let mut doubts = Vec::new();
+    let mut resolved = Resolved::default();
     for (pending, result) in state.pending.values().zip(found) {
         let intent = &pending.intent;
         let result = result
@@ -44,14 +53,17 @@ pub async fn recover(
         });
         // Its request may still be on its way.
         if intent.action == Action::Create && result == OutcomeResult::NotHappened {
-            doubts.push(intent.clone());
+            resolved.doubts.push(intent.clone());
             continue;
+        }
+        if let (Some(handle), OutcomeResult::Succeeded { .. }) = (&pending.handle, &result) {
+            resolved.handles.insert(intent.urn.clone(), handle.clone());
         }
         outcomes.push(LogEvent::Outcome { op: intent.op, result, duration_ms: 0 });
     }
     drop(state);
     writer.append(outcomes).await?;
-    Ok(doubts)
+    Ok(resolved)
 }
 
 /// Looks once more for what an interrupted run may have been creating, at the end of the run that found nothing: a
@@ -99,7 +111,7 @@ pub enum RecoverError {
     )]
     Provider {
         /// Which resource.
-        urn: plinth_provider::Urn,
+        urn: Urn,
         /// Why not.
         error: Box<Error>,
     },
@@ -160,7 +172,7 @@ pub async fn look_for(
             })
             .collect();
         writer.append(intents).await?;
-        let missing = recover(writer, providers, events, cancel).await?;
+        let missing = recover(writer, providers, events, cancel).await?.doubts;
         // Nobody has asked for these: what is not there does not arrive later either.
         let missing = missing.into_iter().filter(|intent| own.contains(&intent.op));
         let closed = missing.map(|intent| LogEvent::Outcome {

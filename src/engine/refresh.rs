@@ -8,6 +8,7 @@ use plinth_provider::{Class, Context, Error, Providers, ReadRequest, Recorded, U
 use plinth_state::State;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::event::{Event, Events};
 use super::facts::{Fact, Facts, Freshness};
@@ -182,7 +183,8 @@ async fn read_group<'a>(
     };
     let context = Context { cancel: cancel.clone(), ..Context::new(first.urn.stack(), READ_TIMEOUT) };
     let requests: Vec<ReadRequest<'_>> = group.iter().map(|recorded| ReadRequest { recorded }).collect();
-    let results = provider.read_many(&context, &requests).await;
+    let span = tracing::info_span!("read_many", provider = provider.name(), resources = requests.len());
+    let results = provider.read_many(&context, &requests).instrument(span).await;
     group
         .into_iter()
         .zip(results)

@@ -2,10 +2,11 @@
 //!
 //! A replacement is two tasks, one that makes and one that removes; everything else is one task.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::time::Duration;
 
-use petgraph::algo::{kosaraju_scc, toposort};
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use plinth_provider::Urn;
 
@@ -40,6 +41,8 @@ pub struct Task {
 pub struct Schedule {
     /// Every task.
     pub tasks: Vec<Task>,
+    /// Their positions, each after those that it waits for.
+    pub order: Vec<usize>,
 }
 
 impl Schedule {
@@ -48,6 +51,7 @@ impl Schedule {
         let mut builder = Builder::new(plan);
         builder.makes_follow_their_dependencies();
         builder.halves_of_replacements();
+        builder.superseded_ones_go_after_their_successors();
         builder.removes_precede_what_they_needed();
         builder.finish(weight)
     }
@@ -55,6 +59,18 @@ impl Schedule {
     /// The longest path: what the run takes with no limit on concurrency.
     pub fn critical_path(&self) -> Duration {
         self.tasks.iter().map(|task| task.remaining).max().unwrap_or_default()
+    }
+
+    /// What the run takes with at most `limit` tasks at once, if there is a limit.
+    pub fn makespan(&self, limit: Option<usize>, weight: impl Fn(usize, Work) -> Duration) -> Duration {
+        let path = self.critical_path();
+        match limit {
+            Some(limit) if limit < self.tasks.len() && !path.is_zero() => {
+                let duration = |task: usize| weight(self.tasks[task].step, self.tasks[task].work);
+                simulate(self, limit, duration, |task| self.tasks[task].remaining)
+            }
+            _ => path,
+        }
     }
 }
 
@@ -64,12 +80,12 @@ struct Builder<'a> {
     make: HashMap<&'a Urn, usize>,
     /// Of present instances; superseded ones have tasks but are nobody's dependency.
     remove: HashMap<&'a Urn, usize>,
-    edges: BTreeSet<(usize, usize)>,
+    edges: Vec<(usize, usize)>,
     /// What was used goes after what used it. Each resource was recorded at another time, so these may contradict the
     /// order of today's graph, which then rules.
-    recorded: BTreeSet<(usize, usize)>,
+    recorded: Vec<(usize, usize)>,
     /// Orders that are wished for but give way first.
-    soft: BTreeSet<(usize, usize)>,
+    soft: Vec<(usize, usize)>,
 }
 
 impl<'a> Builder<'a> {
@@ -91,15 +107,7 @@ impl<'a> Builder<'a> {
                 tasks.push((at, Work::Remove));
             }
         }
-        Self {
-            plan,
-            tasks,
-            make,
-            remove,
-            edges: BTreeSet::new(),
-            recorded: BTreeSet::new(),
-            soft: BTreeSet::new(),
-        }
+        Self { plan, tasks, make, remove, edges: Vec::new(), recorded: Vec::new(), soft: Vec::new() }
     }
 
     fn makes_follow_their_dependencies(&mut self) {
@@ -122,10 +130,10 @@ impl<'a> Builder<'a> {
                 continue;
             };
             if step.delete_before_replace {
-                self.edges.insert((*remove, *make));
+                self.edges.push((*remove, *make));
             } else {
                 // The old one goes when nobody uses it any more; who never used it does not keep it.
-                self.edges.insert((*make, *remove));
+                self.edges.push((*make, *remove));
                 let used = |user: &&usize| {
                     let user = self.plan.steps[self.tasks[**user].0].recorded.as_ref();
                     user.is_some_and(|user| user.dependencies.contains(recorded))
@@ -133,6 +141,19 @@ impl<'a> Builder<'a> {
                 let users: Vec<usize> =
                     dependents.get(make).into_iter().flatten().filter(used).copied().collect();
                 self.edges.extend(users.into_iter().map(|user| (user, *remove)));
+            }
+        }
+    }
+
+    /// A superseded instance may be taken over by what is made anew: whether it goes is known after that.
+    fn superseded_ones_go_after_their_successors(&mut self) {
+        for (task, (at, work)) in self.tasks.iter().enumerate() {
+            let step = &self.plan.steps[*at];
+            if *work == Work::Remove
+                && step.superseded
+                && let Some(make) = self.make.get(&step.urn)
+            {
+                self.edges.push((*make, task));
             }
         }
     }
@@ -147,12 +168,12 @@ impl<'a> Builder<'a> {
                     continue;
                 }
                 if *work == Work::Remove {
-                    self.recorded.insert((task, needed));
+                    self.recorded.push((task, needed));
                 } else if !self.remove.contains_key(&recorded.urn)
                     && step.dependencies.binary_search(&self.plan.steps[self.tasks[needed].0].urn).is_err()
                 {
                     // It used what now goes, and uses it no more: it must have let go of it first.
-                    self.soft.insert((task, needed));
+                    self.soft.push((task, needed));
                 }
             }
         }
@@ -175,48 +196,104 @@ impl<'a> Builder<'a> {
             tasks[before].dependents.push(after);
             tasks[after].waits_for += 1;
         }
-        for at in order.into_iter().rev() {
+        for at in order.iter().rev() {
             let after =
-                tasks[at].dependents.iter().map(|next| tasks[*next].remaining).max().unwrap_or_default();
-            tasks[at].remaining = after + weight(tasks[at].step, tasks[at].work);
+                tasks[*at].dependents.iter().map(|next| tasks[*next].remaining).max().unwrap_or_default();
+            tasks[*at].remaining = after + weight(tasks[*at].step, tasks[*at].work);
         }
-        Schedule { tasks }
+        Schedule { tasks, order }
     }
 
     /// The edges that hold, and an order of the tasks that keeps them. Where they close a cycle, the weaker ones inside of
     /// it give way; those of today's graph alone never close one.
     fn ordered(&self) -> (Vec<(usize, usize)>, Vec<usize>) {
-        let mut edges: Vec<(usize, usize)> = self.edges.iter().chain(&self.recorded).copied().collect();
-        edges.extend(&self.soft);
+        let all = self.edges.iter().chain(&self.recorded).chain(&self.soft);
+        let mut edges = distinct(all.copied().collect());
         for weak in [&self.soft, &self.recorded] {
-            let graph = self.graph(&edges);
-            if let Ok(order) = toposort(&graph, None) {
-                edges.sort_unstable();
-                edges.dedup();
-                return (edges, order.into_iter().map(NodeIndex::index).collect());
+            if let Some(order) = self.sorted(&edges) {
+                return (edges, order);
+            }
+            let mut graph = DiGraph::<(), ()>::with_capacity(self.tasks.len(), edges.len());
+            for _ in &self.tasks {
+                graph.add_node(());
+            }
+            for (before, after) in &edges {
+                graph.add_edge(NodeIndex::new(*before), NodeIndex::new(*after), ());
             }
             let mut component = vec![0; self.tasks.len()];
             for (number, members) in kosaraju_scc(&graph).into_iter().enumerate() {
                 members.into_iter().for_each(|member| component[member.index()] = number);
             }
+            let (weak, held) = (HashSet::<_>::from_iter(weak), HashSet::<_>::from_iter(&self.edges));
             edges.retain(|edge| {
-                component[edge.0] != component[edge.1] || !weak.contains(edge) || self.edges.contains(edge)
+                component[edge.0] != component[edge.1] || !weak.contains(edge) || held.contains(edge)
             });
         }
-        edges.sort_unstable();
-        edges.dedup();
-        let order = toposort(&self.graph(&edges), None).unwrap_or_default();
-        (edges, order.into_iter().map(NodeIndex::index).collect())
+        let order = self.sorted(&edges).unwrap_or_else(|| (0..self.tasks.len()).collect());
+        (edges, order)
     }
 
-    fn graph(&self, edges: &[(usize, usize)]) -> DiGraph<(), ()> {
-        let mut graph = DiGraph::with_capacity(self.tasks.len(), edges.len());
-        for _ in &self.tasks {
-            graph.add_node(());
-        }
+    /// Every task after those that it waits for; `None` when that cannot be.
+    fn sorted(&self, edges: &[(usize, usize)]) -> Option<Vec<usize>> {
+        let mut first = vec![0; self.tasks.len() + 1];
+        let mut missing = vec![0usize; self.tasks.len()];
         for (before, after) in edges {
-            graph.add_edge(NodeIndex::new(*before), NodeIndex::new(*after), ());
+            first[before + 1] += 1;
+            missing[*after] += 1;
         }
-        graph
+        for at in 1..first.len() {
+            first[at] += first[at - 1];
+        }
+        // The edges are sorted by where they begin.
+        let mut order: Vec<usize> = (0..self.tasks.len()).filter(|task| missing[*task] == 0).collect();
+        let mut at = 0;
+        while let Some(task) = order.get(at).copied() {
+            at += 1;
+            for (_, after) in &edges[first[task]..first[task + 1]] {
+                missing[*after] -= 1;
+                if missing[*after] == 0 {
+                    order.push(*after);
+                }
+            }
+        }
+        (order.len() == self.tasks.len()).then_some(order)
+    }
+}
+
+fn distinct(mut edges: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+/// How long a run takes in which at most `limit` tasks run at once and the ready one of the highest priority goes first.
+/// Tasks that take no time take no place either.
+pub(crate) fn simulate<K: Ord>(
+    schedule: &Schedule,
+    limit: usize,
+    duration: impl Fn(usize) -> Duration,
+    priority: impl Fn(usize) -> K,
+) -> Duration {
+    let mut waits: Vec<usize> = schedule.tasks.iter().map(|task| task.waits_for).collect();
+    let mut ready: BinaryHeap<(K, Reverse<usize>)> = (0..waits.len())
+        .filter(|task| waits[*task] == 0)
+        .map(|task| (priority(task), Reverse(task)))
+        .collect();
+    let mut running: BinaryHeap<Reverse<(Duration, usize)>> = BinaryHeap::new();
+    let mut now = Duration::ZERO;
+    loop {
+        while running.len() < limit.max(1)
+            && let Some((_, Reverse(task))) = ready.pop()
+        {
+            running.push(Reverse((now + duration(task), task)));
+        }
+        let Some(Reverse((end, task))) = running.pop() else { return now };
+        now = end;
+        for dependent in &schedule.tasks[task].dependents {
+            waits[*dependent] -= 1;
+            if waits[*dependent] == 0 {
+                ready.push((priority(*dependent), Reverse(*dependent)));
+            }
+        }
     }
 }

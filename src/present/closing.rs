@@ -1,7 +1,7 @@
 //! How a run ended: every failure with what to do about it, what was done, what took longest.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::diagnostics::labelled;
 use super::style::{Role, Style};
@@ -11,6 +11,8 @@ use super::words::{class, clean, count, duration, list};
 
 const LONGEST: usize = 5;
 const NAMED: usize = 5;
+/// Steps of the critical path beyond this many are summed up.
+const PATH: usize = 12;
 
 /// The report at the end of a run; empty when there was no run.
 pub(super) fn report(tally: &Tally, now: Instant, style: &Style) -> String {
@@ -29,6 +31,7 @@ pub(super) fn report(tally: &Tally, now: Instant, style: &Style) -> String {
         }
     }
     text.push_str(&longest(tally, style));
+    text.push_str(&critical_path(tally, style));
     text.push_str(&outcome(tally, now, style));
     text.push('\n');
     text
@@ -86,6 +89,36 @@ fn longest(tally: &Tally, style: &Style) -> String {
     }
     let mut text = style.paint(Role::Faint, "Took longest:");
     text.push('\n');
+    for line in table.text(usize::MAX).lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text.push('\n');
+    text
+}
+
+/// The chain of steps that the run could not have been shorter than.
+fn critical_path(tally: &Tally, style: &Style) -> String {
+    let Some(path) = tally.summary.as_ref().map(|summary| &summary.critical_path) else {
+        return String::new();
+    };
+    if path.len() < 2 {
+        return String::new();
+    }
+    let whole: Duration = path.iter().map(|step| step.duration).sum();
+    let mut text = style.paint(Role::Faint, &format!("Critical path, {}:", duration(whole)));
+    text.push('\n');
+    let mut table = Table::new().column("", Align::Right).column("", Align::Left).column("", Align::Left);
+    let (first, last) = if path.len() > PATH { (PATH - 1, 1) } else { (path.len(), 0) };
+    for step in &path[..first] {
+        table.row([duration(step.duration), step.action.to_owned(), step.urn.short().to_owned()]);
+    }
+    if last > 0 {
+        let hidden = &path[first..path.len() - last];
+        let took: Duration = hidden.iter().map(|step| step.duration).sum();
+        table.row([duration(took), "…".to_owned(), format!("{} more", count(hidden.len() as u64, "step"))]);
+        let step = &path[path.len() - 1];
+        table.row([duration(step.duration), step.action.to_owned(), step.urn.short().to_owned()]);
+    }
     for line in table.text(usize::MAX).lines() {
         text.push_str(&format!("  {line}\n"));
     }

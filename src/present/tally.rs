@@ -1,6 +1,6 @@
 //! What is known of a run from its events: what the plain lines, the live view and the closing report have in common.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use plinth_provider::Urn;
@@ -20,8 +20,11 @@ pub(super) struct Tally {
     pub estimate: Duration,
     /// In the order of the plan.
     pub phases: Vec<Phase>,
-    /// In the order of their beginning.
-    pub running: Vec<Running>,
+    /// In the order of their beginning: by a number that counts them.
+    pub running: BTreeMap<u64, Running>,
+    /// Of each resource, its steps in flight.
+    running_of: HashMap<Urn, Vec<u64>>,
+    begun_steps: u64,
     pub finished: Vec<Finished>,
     pub failures: Vec<Failure>,
     pub skipped: Vec<Skipped>,
@@ -128,14 +131,10 @@ impl Tally {
                 let phase = self.phase_of(urn, *op);
                 self.phases[phase].running += 1;
                 self.phases[phase].begun.get_or_insert(now);
-                self.running.push(Running {
-                    urn: urn.clone(),
-                    op: *op,
-                    action,
-                    phase,
-                    since: now,
-                    reason: None,
-                });
+                let running = Running { urn: urn.clone(), op: *op, action, phase, since: now, reason: None };
+                self.begun_steps += 1;
+                self.running.insert(self.begun_steps, running);
+                self.running_of.entry(urn.clone()).or_default().push(self.begun_steps);
             }
             Event::StepWaiting { urn, reason } => self.reason(urn, one_line(reason)),
             Event::StepRetrying { urn, attempt, after, reason } => {
@@ -168,7 +167,7 @@ impl Tally {
                 self.skipped.push(Skipped { urn: urn.clone(), because: because.clone() });
             }
             Event::Interrupted { .. } => self.interrupted = true,
-            Event::Summary(summary) => self.summary = Some(*summary),
+            Event::Summary(summary) => self.summary = Some(summary.clone()),
             _ => {}
         }
     }
@@ -188,7 +187,7 @@ impl Tally {
 
     /// What was done, by the summary if there is one.
     pub fn counts(&self) -> Counts {
-        self.summary.map_or(self.counts, |summary| summary.counts)
+        self.summary.as_ref().map_or(self.counts, |summary| summary.counts)
     }
 
     /// How many of the deletes only forgot.
@@ -198,7 +197,7 @@ impl Tally {
 
     /// How long the run took, or takes up to now.
     pub fn elapsed(&self, now: Instant) -> Duration {
-        match (self.summary, self.begun) {
+        match (&self.summary, self.begun) {
             (Some(summary), _) => summary.duration,
             (None, Some(begun)) => now.saturating_duration_since(begun),
             (None, None) => Duration::ZERO,
@@ -233,15 +232,22 @@ impl Tally {
     }
 
     fn reason(&mut self, urn: &Urn, reason: String) {
-        if let Some(running) = self.running.iter_mut().rev().find(|running| running.urn == *urn) {
+        let newest = self.running_of.get(urn).and_then(|numbers| numbers.last());
+        if let Some(running) = newest.and_then(|number| self.running.get_mut(number)) {
             running.reason = Some(reason);
         }
     }
 
     fn stopped(&mut self, urn: &Urn, op: Op, now: Instant) -> usize {
         let phase = self.phase_of(urn, op);
-        if let Some(at) = self.running.iter().position(|step| step.urn == *urn && step.op == op) {
-            self.running.remove(at);
+        if let Some(numbers) = self.running_of.get_mut(urn)
+            && let Some(at) =
+                numbers.iter().position(|number| self.running.get(number).is_some_and(|step| step.op == op))
+        {
+            self.running.remove(&numbers.remove(at));
+            if numbers.is_empty() {
+                self.running_of.remove(urn);
+            }
             self.phases[phase].running = self.phases[phase].running.saturating_sub(1);
         }
         self.phases[phase].ended = Some(now);

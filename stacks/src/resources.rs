@@ -1,8 +1,8 @@
 //! Entries under `resources:` as resources of the engine: references become outputs, options become the engine's own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use plinth_provider::{Options, OutputRef, Path, Resource, Timeouts, Urn, UrnError, Value};
+use plinth_provider::{Map, Options, OutputRef, Path, Resource, Timeouts, Urn, UrnError, Value};
 use serde_json::Value as Json;
 
 use crate::file::{Piece, pieces, split};
@@ -95,7 +95,7 @@ fn inputs(entry: &ResourceEntry, names: &HashMap<&str, &Urn>) -> Value {
     inputs
 }
 
-fn annotate(object: &mut BTreeMap<String, Value>, annotation: &str, text: &str) {
+fn annotate(object: &mut Map, annotation: &str, text: &str) {
     let mut map = object;
     for key in ["metadata", "annotations"] {
         let child = map.entry(key.to_owned()).or_insert_with(Value::map);

@@ -186,6 +186,8 @@ impl State {
         if let Some(before) = before.filter(|before| replaces && before.id != recorded.id) {
             self.superseded.push(Arc::new(before.recorded.clone()));
         }
+        // An instance that was to go and is taken over again is the present one, and not to go any more.
+        self.superseded.retain(|old| old.urn != recorded.urn || old.id != recorded.id);
         let urn = recorded.urn.clone();
         let tracked = Tracked { recorded, created_revision, updated_at: time, duration_ms };
         self.resources.insert(urn, Arc::new(tracked));
@@ -194,13 +196,18 @@ impl State {
     /// Drops one instance: the present one, unless the id or `superseded` says that it is an old one.
     fn forget(&mut self, urn: &Urn, id: Option<&str>, superseded: bool) {
         let present = self.resources.get(urn).is_some_and(|present| id.is_none_or(|id| id == present.id));
-        if present && !superseded {
-            self.resources.remove(urn);
-            return;
-        }
         let old = |old: &Arc<Recorded>| old.urn == *urn && id.is_none_or(|id| id == old.id);
-        if let Some(at) = self.superseded.iter().position(old) {
-            self.superseded.remove(at);
+        let old = self.superseded.iter().position(old);
+        match old {
+            Some(at) if superseded || !present => {
+                self.superseded.remove(at);
+            }
+            // Where orders contradict each other, the old instance of a replacement may go before its successor comes:
+            // then it is still the present one.
+            _ if present && (!superseded || id.is_some()) => {
+                self.resources.remove(urn);
+            }
+            _ => {}
         }
     }
 

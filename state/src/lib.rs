@@ -54,4 +54,4 @@ pub use retention::Retention;
 pub use seal::{DataKey, holds_secret, open_tree, seal_tree};
 pub use state::{PendingOp, Revision, State, Tracked};
 pub use verify::{Problem, Report, verify};
-pub use writer::Writer;
+pub use writer::{Cork, Receipt, Writer};

@@ -1,13 +1,17 @@
 //! The holder of the lease: appends with group commit, renews, stops when it is fenced.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use futures::channel::oneshot;
+use tokio::sync::{OwnedRwLockReadGuard, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::append::{Landed, create};
@@ -39,6 +43,41 @@ struct Shared {
     lost: CancellationToken,
     /// Until when nobody whose clock runs as fast as ours takes the lease over.
     ours_until: Mutex<Instant>,
+    /// Read by whoever is about to ask for more in the same breath; written by the appender before it gathers.
+    cork: Arc<tokio::sync::RwLock<()>>,
+}
+
+/// While it lives, no append begins: what is asked for meanwhile goes into one entry.
+#[derive(Debug)]
+pub struct Cork(#[expect(dead_code, reason = "held for its drop")] Option<OwnedRwLockReadGuard<()>>);
+
+/// The outcome of an append that was asked for.
+#[derive(Debug)]
+pub struct Receipt(Receiving);
+
+#[derive(Debug)]
+enum Receiving {
+    Known(Option<Result<()>>),
+    Coming(oneshot::Receiver<Result<()>>),
+}
+
+impl Receipt {
+    fn known(outcome: Result<()>) -> Self {
+        Self(Receiving::Known(Some(outcome)))
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
+        match &mut self.0 {
+            Receiving::Known(outcome) => Poll::Ready(outcome.take().unwrap_or_else(|| Err(closed()))),
+            Receiving::Coming(outcome) => {
+                Pin::new(outcome).poll(context).map(|outcome| outcome.unwrap_or_else(|_| Err(closed())))
+            }
+        }
+    }
 }
 
 enum Request {
@@ -61,6 +100,7 @@ impl Writer {
             state: RwLock::new(Arc::new(state)),
             lost: CancellationToken::new(),
             ours_until: Mutex::new(asked + ttl),
+            cork: Arc::default(),
         });
         let (requests, queue) = mpsc::unbounded_channel();
         let every = ttl / 3;
@@ -87,13 +127,31 @@ impl Writer {
     /// [`Error::Fenced`] when another run has taken over: stop at once. On any other error the events may or may not be
     /// in the log.
     pub async fn append(&self, events: Vec<Event>) -> Result<()> {
+        self.submit(events).await
+    }
+
+    /// Asks for an append, without waiting for it. Calls take their places in the log in the order in which they are
+    /// made.
+    pub fn submit(&self, events: Vec<Event>) -> Receipt {
         if events.is_empty() {
-            return Ok(());
+            return Receipt::known(Ok(()));
         }
-        let texts = texts(&events)?;
+        let texts = match texts(&events) {
+            Ok(texts) => texts,
+            Err(error) => return Receipt::known(Err(error)),
+        };
         let (done, outcome) = oneshot::channel();
-        self.requests.send(Request::Append(Append { events, texts, done })).map_err(|_| closed())?;
-        outcome.await.map_err(|_| closed())?
+        match self.requests.send(Request::Append(Append { events, texts, done })) {
+            Ok(()) => Receipt(Receiving::Coming(outcome)),
+            Err(_) => Receipt::known(Err(closed())),
+        }
+    }
+
+    /// Holds the next append back until the cork is dropped, so that everything that is asked for in one go shares an
+    /// entry. Never hold it across an await. An append that is under way goes on.
+    #[must_use]
+    pub fn cork(&self) -> Cork {
+        Cork(Arc::clone(&self.shared.cork).try_read_owned().ok())
     }
 
     /// Makes sure, before something is done to a system, that the lease is still this writer's: at once while it cannot
@@ -183,6 +241,7 @@ impl Appender {
             };
             // Whoever is about to ask for an append gets to do so.
             tokio::task::yield_now().await;
+            drop(self.shared.cork.write().await);
             let batch = Batch::gather(first, &mut queue);
             let Batch { mut events, mut texts, waiting, release } = batch;
             let mut compacted = false;
@@ -194,7 +253,8 @@ impl Appender {
                 events.push(event);
                 compacted = true;
             }
-            let outcome = self.commit(events, texts, release.is_some()).await;
+            let span = tracing::info_span!("append", seq = tracing::field::Empty, events = events.len());
+            let outcome = self.commit(events, texts, release.is_some()).instrument(span).await;
             if outcome.as_ref().is_err_and(Error::is_fenced) {
                 self.shared.lost.cancel();
             }
@@ -235,6 +295,7 @@ impl Appender {
         loop {
             let state = Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner));
             let seq = state.seq + 1;
+            tracing::Span::current().record("seq", seq);
             let stack = self.log.stack();
             let time = self.log.clock().now();
             let place = Place { stack, seq, prev: &state.hash, epoch: self.epoch, writer: self.id, time };

@@ -31,7 +31,8 @@ fn value() -> impl Strategy<Value = Value> + Clone {
     leaf.prop_recursive(2, 8, 3, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::List),
-            proptest::collection::btree_map("[$a-z]{1,3}", inner.clone(), 0..3).prop_map(Value::Map),
+            proptest::collection::btree_map("[$a-z]{1,3}", inner.clone(), 0..3)
+                .prop_map(|map| Value::Map(map.into_iter().collect())),
             inner.prop_map(Value::secret),
         ]
     })

@@ -10,3 +10,4 @@ mod runs;
 mod secrets;
 mod state;
 mod support;
+mod trace;

@@ -31,7 +31,7 @@ fn a_canary_is_found_in_no_output_and_no_file_but_the_cluster_itself() {
     let commands: Vec<Vec<&str>> = vec![
         vec!["plan", "-s", "hush.yaml", "--verbose"],
         vec!["plan", "-s", "hush.yaml", "--json", "--out", "plan.json"],
-        vec!["apply", "-s", "hush.yaml", "--yes", "--json"],
+        vec!["apply", "-s", "hush.yaml", "--yes", "--json", "--trace", "trace.json"],
         vec!["state", "show", "-s", "hush.yaml", "k8s:v1/Secret::token"],
         vec!["state", "show", "-s", "hush.yaml", "k8s:v1/Secret::token", "--json"],
         vec!["output", "-s", "hush.yaml"],

@@ -1,9 +1,10 @@
 //! Development tasks, run as `cargo xtask <task>`.
 //!
-//! One file per task (`test`, `crash`, `emulators`, `deny`); what several of them share lives beside them: `process` starts
-//! programs, `workspace` knows the folders, `tools` installs pinned programs. Nothing here is part of what users
+//! One file per task (`test`, `crash`, `bench`, `emulators`, `deny`); what several of them share lives beside them: `process`
+//! starts programs, `workspace` knows the folders, `tools` installs pinned programs. Nothing here is part of what users
 //! run, and nothing that users run may depend on it.
 
+mod bench;
 mod crash;
 mod deny;
 mod emulators;
@@ -29,6 +30,8 @@ enum Task {
     Emulators(emulators::Args),
     /// Kill, mislead and race the real binary, many times, and check what is left each time
     Crash(crash::Args),
+    /// Measure the release binary, beside Terraform where it is installed, and write docs/performance.md
+    Bench(bench::Args),
     /// Check licences, bans and sources of every dependency (deny.toml)
     Deny(deny::Args),
 }
@@ -38,6 +41,7 @@ fn main() -> std::process::ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Emulators(args) => emulators::run(&args),
         Task::Crash(args) => crash::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Deny(args) => deny::run(&args),
     };
     match result {

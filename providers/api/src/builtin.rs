@@ -94,6 +94,10 @@ impl Provider for Builtin {
         }
     }
 
+    fn concurrency(&self) -> Option<usize> {
+        None
+    }
+
     async fn create(&self, _context: &Context, request: Request<'_>) -> Result<Applied> {
         let outputs = match request.urn.kind() {
             DATA => request.inputs.clone(),

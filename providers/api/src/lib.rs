@@ -9,9 +9,11 @@ pub mod builtin;
 pub mod conformance;
 mod diff;
 mod error;
+mod map;
 mod path;
 mod property;
 mod provider;
+mod recorded_form;
 mod resource;
 mod schema;
 mod urn;
@@ -19,13 +21,15 @@ mod value;
 
 pub use diff::{Change, changes, changes_with_sets};
 pub use error::{Class, Error, Result};
+pub use map::Map;
 pub use path::{Path, Pattern, Segment};
 pub use property::{Property, typed};
 pub use provider::{
     Applied, Context, Diff, Drift, Lane, Live, Occupant, Owner, Preview, PreviewRequest, Provider, Providers,
     ReadRequest, Reporter, Request, Silent,
 };
+pub use recorded_form::exposed;
 pub use resource::{Kind, Options, Program, Recorded, Resource, Timeouts, Typed};
 pub use schema::KindSchema;
 pub use urn::{Urn, UrnError};
-pub use value::{OutputRef, Value, exposed};
+pub use value::{OutputRef, Value};

@@ -102,6 +102,12 @@ pub trait Provider: Send + Sync {
         Vec::new()
     }
 
+    /// How many operations it takes at once at most, unless the stack file says otherwise; the engine goes below that as
+    /// the system asks for it. `None`: it touches no system, and nothing has to be spared.
+    fn concurrency(&self) -> Option<usize> {
+        Some(64)
+    }
+
     /// Creates it and waits until it is ready. What exists and carries this stack's and this URN's ownership marks is
     /// brought to the inputs and returned, unless it is the one that [`Context::beside`] names; what exists and does not
     /// carry them is [`Class::AlreadyExists`].

@@ -1,17 +1,16 @@
 //! JSON, and the three things JSON lacks: output references, secrets, and outputs inside strings.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value as Json};
 
-use crate::{Path, Segment, Urn};
+use crate::{Map, Path, Segment, Urn};
 
 /// A value of an input or an output.
 ///
 /// [`fmt::Debug`], [`fmt::Display`] and [`Serialize`] mask secrets. Only [`Value::expose`] and the
-/// [`exposed`] field attribute give them away; the first is for provider calls, the second for the state log,
+/// [`exposed`](crate::exposed) field attribute give them away; the first is for provider calls, the second for the state log,
 /// which seals them before anything is written.
 #[derive(Clone, PartialEq, Default)]
 pub enum Value {
@@ -27,7 +26,7 @@ pub enum Value {
     /// A list, in the user's order.
     List(Vec<Value>),
     /// A map. Keys are sorted, so that equal values have one form.
-    Map(BTreeMap<String, Value>),
+    Map(Map),
     /// A value that must not be seen.
     Secret(Box<Value>),
     /// A value known only after another resource exists. Using one creates the dependency.
@@ -47,16 +46,10 @@ pub struct OutputRef {
     pub path: Path,
 }
 
-const OUTPUT: &str = "$output";
-const PATH: &str = "path";
-const SECRET: &str = "$secret";
-const CONCAT: &str = "$concat";
-const UNKNOWN: &str = "$unknown";
-
 impl Value {
     /// An empty map.
     pub fn map() -> Self {
-        Self::Map(BTreeMap::new())
+        Self::Map(Map::new())
     }
 
     /// Wraps a value as secret; wrapping twice changes nothing.
@@ -77,7 +70,7 @@ impl Value {
     }
 
     /// The map, if it is one. Looks through a secret.
-    pub fn as_map(&self) -> Option<&BTreeMap<String, Self>> {
+    pub fn as_map(&self) -> Option<&Map> {
         match self {
             Self::Map(map) => Some(map),
             Self::Secret(inner) => inner.as_map(),
@@ -298,135 +291,6 @@ impl Value {
             }
         }
     }
-
-    /// The form that is recorded: outputs, secrets and unknowns as tagged objects, keys that begin with `$`
-    /// escaped by a second one. Secrets are in the clear unless `mask` is set.
-    fn encode(&self, mask: bool) -> Json {
-        let tagged = |tag: &str, value: Json| Json::Object([(tag.to_owned(), value)].into_iter().collect());
-        match self {
-            Self::Secret(_) if mask => tagged(SECRET, Json::String("masked".to_owned())),
-            Self::Secret(inner) => tagged(SECRET, inner.encode(mask)),
-            Self::Output(reference) => Json::Object(
-                [
-                    (OUTPUT.to_owned(), Json::String(reference.urn.as_str().to_owned())),
-                    (PATH.to_owned(), Json::String(reference.path.to_string())),
-                ]
-                .into_iter()
-                .collect(),
-            ),
-            Self::Concat(parts) => {
-                tagged(CONCAT, Json::Array(parts.iter().map(|part| part.encode(mask)).collect()))
-            }
-            Self::Unknown => tagged(UNKNOWN, Json::Bool(true)),
-            Self::List(list) => Json::Array(list.iter().map(|value| value.encode(mask)).collect()),
-            Self::Map(map) => Json::Object(
-                map.iter()
-                    .map(|(key, value)| {
-                        let key = if key.starts_with('$') { format!("${key}") } else { key.clone() };
-                        (key, value.encode(mask))
-                    })
-                    .collect(),
-            ),
-            plain => plain.expose(),
-        }
-    }
-
-    fn decode(json: Json) -> Result<Self, String> {
-        Ok(match json {
-            Json::Array(list) => Self::List(list.into_iter().map(Self::decode).collect::<Result<_, _>>()?),
-            Json::Object(mut map) => {
-                let tag = map.keys().find(|key| key.starts_with('$') && !key.starts_with("$$")).cloned();
-                let Some(tag) = tag else {
-                    return Ok(Self::Map(
-                        map.into_iter()
-                            .map(|(key, value)| {
-                                let key = key.strip_prefix('$').map(str::to_owned).unwrap_or(key);
-                                Ok((key, Self::decode(value)?))
-                            })
-                            .collect::<Result<_, String>>()?,
-                    ));
-                };
-                let value = map.remove(&tag).unwrap_or_default();
-                match (tag.as_str(), value) {
-                    (SECRET, value) => Self::secret(Self::decode(value)?),
-                    (UNKNOWN, _) => Self::Unknown,
-                    (CONCAT, Json::Array(parts)) => {
-                        Self::Concat(parts.into_iter().map(Self::decode).collect::<Result<_, _>>()?)
-                    }
-                    (OUTPUT, Json::String(urn)) => Self::Output(OutputRef {
-                        urn: Urn::parse(&urn).map_err(|error| error.to_string())?,
-                        path: Path::parse(map.get(PATH).and_then(Json::as_str).unwrap_or("")),
-                    }),
-                    (tag, _) => return Err(format!("`{tag}` is not a tag of a recorded value")),
-                }
-            }
-            plain => Self::from_json(plain),
-        })
-    }
-}
-
-/// Field attribute `#[serde(with = "exposed")]`: records secrets as `{"$secret": …}` in the clear, for the state log,
-/// which seals every such object before it writes one. Works for [`Value`] and for `Option<Value>`.
-pub mod exposed {
-    use super::{Json, Value};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    /// What the attribute can stand on.
-    pub trait Exposed: Sized {
-        /// The recorded form.
-        fn to_recorded(&self) -> Json;
-        /// Back from the recorded form.
-        ///
-        /// # Errors
-        /// When an unknown tag or a malformed URN is met.
-        fn from_recorded(json: Json) -> Result<Self, String>;
-    }
-
-    impl Exposed for Value {
-        fn to_recorded(&self) -> Json {
-            self.encode(false)
-        }
-        fn from_recorded(json: Json) -> Result<Self, String> {
-            Self::decode(json)
-        }
-    }
-
-    impl Exposed for Option<Value> {
-        fn to_recorded(&self) -> Json {
-            self.as_ref().map_or(Json::Null, Exposed::to_recorded)
-        }
-        fn from_recorded(json: Json) -> Result<Self, String> {
-            if json.is_null() { Ok(None) } else { Value::decode(json).map(Some) }
-        }
-    }
-
-    /// Writes the recorded form.
-    ///
-    /// # Errors
-    /// The serializer's own.
-    pub fn serialize<T: Exposed, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        value.to_recorded().serialize(serializer)
-    }
-
-    /// Reads the recorded form.
-    ///
-    /// # Errors
-    /// On an unknown tag or a malformed URN.
-    pub fn deserialize<'de, T: Exposed, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-        T::from_recorded(Json::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for Value {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.encode(true).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::decode(Json::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
 }
 
 impl fmt::Display for Value {
@@ -521,7 +385,8 @@ mod tests {
         leaf.prop_recursive(4, 24, 4, |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
-                proptest::collection::btree_map("[$a-z]{1,4}", inner.clone(), 0..4).prop_map(Value::Map),
+                proptest::collection::btree_map("[$a-z]{1,4}", inner.clone(), 0..4)
+                    .prop_map(|map| Value::Map(map.into_iter().collect())),
                 proptest::collection::vec(inner.clone(), 1..3).prop_map(Value::Concat),
                 inner.prop_map(Value::secret),
             ]
@@ -531,8 +396,13 @@ mod tests {
     proptest! {
         #[test]
         fn recorded_form_comes_back(value in any_value()) {
-            let json = exposed::Exposed::to_recorded(&value);
-            let back: Value = exposed::Exposed::from_recorded(json).unwrap();
+            #[derive(Serialize, Deserialize)]
+            struct Entry(#[serde(with = "crate::exposed")] Value);
+            let text = serde_json::to_string(&Entry(value.clone())).unwrap();
+            let Entry(back) = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(&back, &value);
+            let tree: Json = serde_json::from_str(&text).unwrap();
+            let Entry(back) = serde_json::from_value(tree).unwrap();
             prop_assert_eq!(back, value);
         }
 

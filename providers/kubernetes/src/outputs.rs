@@ -3,9 +3,7 @@
 //! State grows with every output, so the whole object is never echoed. Outputs lie where the object has them
 //! (`${web.metadata.uid}`, `${web.spec.clusterIP}`); short entries of a ConfigMap's or Secret's `data` are there too.
 
-use std::collections::BTreeMap;
-
-use plinth_provider::{Path, Recorded, Value};
+use plinth_provider::{Map, Path, Recorded, Value};
 use serde_json::Value as Json;
 
 use crate::diff;
@@ -22,7 +20,7 @@ pub(crate) const REWRITTEN: &str = "rewritten";
 /// The outputs of a live object.
 pub(crate) fn of_live(gvk: &Gvk, object: &Json) -> Value {
     let text = |path: &str| tree::text(object, path).map(Value::from);
-    let mut metadata = BTreeMap::new();
+    let mut metadata = Map::new();
     for key in ["name", "namespace", "uid"] {
         if let Some(value) = text(&format!("metadata.{key}")) {
             metadata.insert(key.to_owned(), value);
@@ -117,7 +115,7 @@ fn echo_data(outputs: &mut Value, object: &Value) {
             outputs.set(&Path::root().key("data"), Value::Unknown);
         }
         Some(data) => {
-            let short: BTreeMap<String, Value> = data
+            let short: Map = data
                 .as_map()
                 .into_iter()
                 .flatten()

@@ -1,22 +1,27 @@
 //! Executing a plan: ready tasks by longest remaining path, concurrently, within lanes; a failed step stops what
 //! depends on it and nothing else.
 
-mod lanes;
+mod apart;
+pub(crate) mod lanes;
 mod operation;
+mod pace;
+pub(crate) mod queue;
+mod run;
+mod took;
 
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plinth_provider::{Class, Diff, Error, Lane, OutputRef, Path, Providers, Recorded, Urn, Value};
-use plinth_state::{Action, Event as LogEvent, State, Writer, class_name};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use plinth_provider::{Diff, Error, OutputRef, Path, Providers, Recorded, Urn, Value};
+use plinth_state::{Action, Event as LogEvent, State, Writer};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-use self::lanes::Lanes;
-use self::operation::{Call, Ended, Operation, Shared};
-use super::event::{Event, Events, Queued};
+use self::operation::{Call, Operation};
+pub use self::queue::Limits;
+use self::run::Run;
+use super::event::{Event, Events, Queued, Took};
 use super::graph::Desired;
 use super::plan::inputs::prepare;
 use super::plan::{Counts, Op, Plan, Step};
@@ -46,7 +51,9 @@ pub struct Execution<'a> {
     /// Where to tell.
     pub events: Events,
     /// How many operations may run at once.
-    pub concurrency: usize,
+    pub limits: Limits,
+    /// Long operations that an earlier run began, by resource: their waits go on.
+    pub handles: HashMap<Urn, String>,
     /// How the user stops it.
     pub interrupt: Interrupt,
     /// Creates of an earlier run that are still open because nothing was found of them.
@@ -64,6 +71,10 @@ pub struct Report {
     pub skipped: u64,
     /// Changes that were no part of it.
     pub left_out: usize,
+    /// The steps that took longest, longest first.
+    pub longest: Vec<Took>,
+    /// The chain of steps, each waiting for the one before it, that took longest in sum.
+    pub critical_path: Vec<Took>,
     /// Whether the user stopped it.
     pub interrupted: bool,
     /// Why nothing more could be recorded, if that happened.
@@ -97,198 +108,21 @@ pub fn weights<'a>(
 
 /// Executes a plan.
 pub async fn execute(plan: &Plan, execution: Execution<'_>) -> Report {
-    let schedule = Schedule::build(plan, weights(plan, execution.state, execution.providers));
+    let weight = weights(plan, execution.state, execution.providers);
+    let schedule = Schedule::build(plan, &weight);
     let queued = plan
         .changes()
         .map(|step| Queued { urn: step.urn.clone(), op: step.op, phase: step.options.phase.clone() })
         .collect();
-    execution.events.send(Event::Executing { steps: queued, estimate: schedule.critical_path() });
-    Run::new(plan, schedule, execution).run().await
+    let estimate = schedule.makespan(execution.limits.total, &weight);
+    execution.events.send(Event::Executing { steps: queued, estimate });
+    let span = tracing::info_span!("execute", tasks = schedule.tasks.len());
+    let run = Run::new(plan, schedule, execution).run().instrument(span);
+    // The loop takes in whatever has happened before it lets an append begin; a budget per turn would tear that apart.
+    tokio::task::unconstrained(run).await
 }
 
-/// A ready task: the longest remaining path goes first, ties in plan order.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Ready {
-    remaining: Duration,
-    first: std::cmp::Reverse<usize>,
-}
-
-struct Run<'a> {
-    plan: &'a Plan,
-    schedule: Schedule,
-    execution: Execution<'a>,
-    shared: Shared,
-    /// The outputs of what exists now.
-    outputs: HashMap<Urn, Value>,
-    waits_for: Vec<usize>,
-    /// What stopped a task, if something did.
-    stopped_by: Vec<Option<String>>,
-    ready: BinaryHeap<Ready>,
-    /// Ready, but a lane is taken.
-    parked: Vec<usize>,
-    lanes: Lanes,
-    running: JoinSet<Finished>,
-    report: Report,
-}
-
-struct Finished {
-    task: usize,
-    lanes: Vec<Lane>,
-    ended: Ended,
-    duration: Duration,
-}
-
-/// What starting a task came to.
-enum Begun {
-    Running,
-    Done,
-    LaneTaken,
-}
-
-impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, schedule: Schedule, execution: Execution<'a>) -> Self {
-        let shared = Shared {
-            stack: execution.stack.to_owned(),
-            writer: execution.writer.clone(),
-            events: execution.events.clone(),
-            stop_now: execution.interrupt.stop_now.clone(),
-            doubts: Arc::new(std::sync::Mutex::new(execution.doubts.clone())),
-        };
-        let outputs = plan
-            .steps
-            .iter()
-            .filter(|step| step.op == Op::Same)
-            .filter_map(|step| Some((step.urn.clone(), step.recorded.as_ref()?.outputs.clone())))
-            .collect();
-        Self {
-            waits_for: schedule.tasks.iter().map(|task| task.waits_for).collect(),
-            stopped_by: vec![None; schedule.tasks.len()],
-            ready: BinaryHeap::new(),
-            parked: Vec::new(),
-            lanes: Lanes::default(),
-            running: JoinSet::new(),
-            report: Report::default(),
-            plan,
-            schedule,
-            execution,
-            shared,
-            outputs,
-        }
-    }
-
-    async fn run(mut self) -> Report {
-        for task in 0..self.schedule.tasks.len() {
-            if self.waits_for[task] == 0 {
-                self.push(task);
-            }
-        }
-        let mut stopping = false;
-        let lost = self.execution.writer.lost().clone();
-        loop {
-            if !stopping {
-                self.start_ready();
-            }
-            if self.report.log_failure.is_some() {
-                stopping = true;
-            }
-            if self.running.is_empty() {
-                break;
-            }
-            let stop = self.execution.interrupt.stop.clone();
-            tokio::select! {
-                finished = self.running.join_next() => {
-                    if let Some(Ok(finished)) = finished {
-                        self.finished(finished);
-                    }
-                }
-                () = stop.cancelled(), if !stopping => {
-                    stopping = true;
-                    self.report.interrupted = true;
-                }
-                // Another run goes on from here; what is in flight must not meet what it does.
-                () = lost.cancelled(), if !self.execution.interrupt.stop_now.is_cancelled() => {
-                    stopping = true;
-                    self.execution.interrupt.stop_now.cancel();
-                }
-            }
-        }
-        self.skip_the_rest();
-        self.report
-    }
-
-    fn push(&mut self, task: usize) {
-        let remaining = self.schedule.tasks[task].remaining;
-        self.ready.push(Ready { remaining, first: std::cmp::Reverse(task) });
-    }
-
-    fn start_ready(&mut self) {
-        while self.running.len() < self.execution.concurrency {
-            if self.report.log_failure.is_some() || self.execution.interrupt.stop.is_cancelled() {
-                return;
-            }
-            let Some(Ready { first: std::cmp::Reverse(task), .. }) = self.ready.pop() else { return };
-            if matches!(self.begin(task), Begun::LaneTaken) {
-                self.parked.push(task);
-            }
-        }
-    }
-
-    fn step(&self, task: usize) -> &'a Step {
-        &self.plan.steps[self.schedule.tasks[task].step]
-    }
-
-    fn begin(&mut self, task: usize) -> Begun {
-        let step = self.step(task);
-        let work = self.schedule.tasks[task].work;
-        if step.op == Op::Same && !step.adjust {
-            self.done(task);
-            return Begun::Done;
-        }
-        let operation = match self.operation(step, work) {
-            Ok(Prepared::Operation(operation)) => operation,
-            Ok(Prepared::Record(events)) => {
-                let urn = step.urn.clone();
-                if step.op != Op::Same {
-                    self.execution.events.send(Event::StepStarted {
-                        urn,
-                        op: step.op,
-                        action: step.op.as_str(),
-                    });
-                }
-                let writer = self.shared.writer.clone();
-                self.running.spawn(async move {
-                    let started = Instant::now();
-                    let ended = match writer.append(events).await {
-                        Ok(()) => Ended::Noted,
-                        Err(error) => Ended::LogFailed(error),
-                    };
-                    Finished { task, lanes: Vec::new(), ended, duration: started.elapsed() }
-                });
-                return Begun::Running;
-            }
-            Err(error) => {
-                self.failed(task, error, Duration::ZERO);
-                return Begun::Done;
-            }
-        };
-        let lanes = operation.provider.lanes(&operation.urn, &operation.inputs);
-        if !self.lanes.try_take(&lanes) {
-            return Begun::LaneTaken;
-        }
-        self.execution.events.send(Event::StepStarted {
-            urn: step.urn.clone(),
-            op: step.op,
-            action: action(step, work),
-        });
-        let shared = self.shared.clone();
-        self.running.spawn(async move {
-            let started = Instant::now();
-            let ended = operation.run(&shared).await;
-            Finished { task, lanes, ended, duration: started.elapsed() }
-        });
-        Begun::Running
-    }
-
+impl Run<'_> {
     /// What a task does, now that everything it needs is there.
     fn operation(&self, step: &Step, work: Work) -> Result<Prepared, Error> {
         let kind = step.urn.kind();
@@ -302,6 +136,10 @@ impl<'a> Run<'a> {
             if step.op == Op::Forget {
                 let urn = recorded.urn.clone();
                 return Ok(Prepared::Record(vec![LogEvent::Forgot { urn, id: None }]));
+            }
+            if step.superseded && self.is_present(&recorded) {
+                // What was to go has become the present instance again.
+                return Ok(Prepared::Record(Vec::new()));
             }
             // By the time that the old one of a replacement goes, a new name has been recorded for it too.
             let made_first = step.op == Op::Replace && !step.delete_before_replace;
@@ -348,6 +186,12 @@ impl<'a> Run<'a> {
             take_over: step.take_over.clone(),
             moved_from: step.moved_from.clone(),
         })))
+    }
+
+    /// Whether an instance is the one that this run has made present, or taken over.
+    fn is_present(&self, instance: &Recorded) -> bool {
+        // The outcome of what this run has just made may still be on its way into the log.
+        self.made.get(&instance.urn).is_some_and(|id| *id == instance.id)
     }
 
     /// The step's inputs and connection with every output in its place.
@@ -412,135 +256,6 @@ impl<'a> Run<'a> {
                 let certain = step.changes.iter().any(|c| !c.after.as_ref().is_some_and(Value::has_unknown));
                 Ok(certain || recorded.unsettled || step.moved_from.is_some())
             }
-        }
-    }
-
-    fn finished(&mut self, finished: Finished) {
-        let Finished { task, lanes, ended, duration } = finished;
-        self.lanes.release(&lanes);
-        for parked in std::mem::take(&mut self.parked) {
-            self.push(parked);
-        }
-        let step = self.step(task);
-        match ended {
-            Ended::Made(recorded) => {
-                self.outputs.insert(step.urn.clone(), recorded.outputs);
-            }
-            Ended::Deleted => {}
-            Ended::Noted => {
-                if self.schedule.tasks[task].work == Work::Make {
-                    // An update that came out as nothing keeps its outputs, and counts as what it was.
-                    let outputs = step.recorded.as_ref().map(|recorded| recorded.outputs.clone());
-                    self.outputs.insert(step.urn.clone(), outputs.unwrap_or_default());
-                    if step.op != Op::Same {
-                        self.report.counts.same += 1;
-                        self.tell_finished(step, task, duration);
-                        return self.release_dependents(task);
-                    }
-                }
-            }
-            Ended::Failed(error) => return self.failed(task, error, duration),
-            Ended::Abandoned => {
-                self.report.interrupted = true;
-                return self.stop_dependents(task, "the run was interrupted");
-            }
-            Ended::LogFailed(error) => {
-                // Whoever cannot record must not act.
-                self.execution.interrupt.stop_now.cancel();
-                self.report.log_failure.get_or_insert(error);
-                return self.stop_dependents(task, "the log could not be written");
-            }
-        }
-        if step.op != Op::Same {
-            self.tell_finished(step, task, duration);
-        }
-        self.done(task);
-    }
-
-    fn tell_finished(&self, step: &Step, task: usize, duration: Duration) {
-        let action = action(step, self.schedule.tasks[task].work);
-        self.execution.events.send(Event::StepFinished {
-            urn: step.urn.clone(),
-            op: step.op,
-            action,
-            duration,
-        });
-    }
-
-    fn done(&mut self, task: usize) {
-        let step = self.step(task);
-        let last_half = match self.schedule.tasks[task].work {
-            Work::Make => step.op != Op::Replace || step.delete_before_replace || step.by_update,
-            Work::Remove => step.op != Op::Replace || !step.delete_before_replace,
-        };
-        if last_half {
-            self.report.counts.add(step.op);
-        }
-        self.release_dependents(task);
-    }
-
-    fn release_dependents(&mut self, task: usize) {
-        for dependent in self.schedule.tasks[task].dependents.clone() {
-            self.waits_for[dependent] -= 1;
-            if self.waits_for[dependent] == 0 && self.stopped_by[dependent].is_none() {
-                self.push(dependent);
-            }
-        }
-    }
-
-    fn failed(&mut self, task: usize, error: Error, duration: Duration) {
-        let step = self.step(task);
-        self.report.counts.failed += 1;
-        self.execution.events.send(Event::StepFailed {
-            urn: step.urn.clone(),
-            op: step.op,
-            class: class_name(error.class),
-            message: error.message.clone(),
-            help: error.help.clone(),
-            duration,
-        });
-        let cause =
-            if error.class == Class::Cancelled { "the run was interrupted" } else { step.urn.as_str() };
-        self.stop_dependents(task, cause);
-        self.report.failures.push((step.urn.clone(), error));
-    }
-
-    fn stop_dependents(&mut self, task: usize, cause: &str) {
-        let mut stopped = self.schedule.tasks[task].dependents.clone();
-        // The failed task itself is neither done nor skipped.
-        self.waits_for[task] = usize::MAX;
-        while let Some(next) = stopped.pop() {
-            if self.stopped_by[next].is_none() {
-                self.stopped_by[next] = Some(cause.to_owned());
-                stopped.extend(&self.schedule.tasks[next].dependents);
-            }
-        }
-    }
-
-    /// Reports every step that never ran.
-    fn skip_the_rest(&mut self) {
-        let mut left: Vec<(usize, Option<String>)> = Vec::new();
-        let unstarted: HashSet<usize> =
-            self.ready.drain().map(|ready| ready.first.0).chain(self.parked.drain(..)).collect();
-        for task in 0..self.schedule.tasks.len() {
-            let waits = self.waits_for[task];
-            if waits != usize::MAX
-                && (waits > 0 || self.stopped_by[task].is_some() || unstarted.contains(&task))
-            {
-                left.push((task, self.stopped_by[task].take()));
-            }
-        }
-        let mut told = HashSet::new();
-        for (task, because) in left {
-            let step = self.step(task);
-            if step.op == Op::Same || !told.insert(&step.urn) {
-                continue;
-            }
-            self.report.skipped += 1;
-            // Also when it came before the first step had begun.
-            self.report.interrupted |= because.is_none() && self.execution.interrupt.stop.is_cancelled();
-            let because = because.unwrap_or_else(|| "the run was interrupted".to_owned());
-            self.execution.events.send(Event::StepSkipped { urn: step.urn.clone(), op: step.op, because });
         }
     }
 }

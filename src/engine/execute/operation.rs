@@ -9,13 +9,17 @@ use plinth_provider::{
 };
 use plinth_state::{Action, Event as LogEvent, Intent, OutcomeResult, Writer, class_name};
 use rand::RngExt;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
+use super::apart::apart;
+use super::pace::Pace;
 use crate::engine::event::{Event, Events};
 
 /// Tries of one call, the first included. With the backoff below that is about a minute and a half of a system
-/// that is away.
+/// that is away. Refusals for there being too many calls do not count: such a system is there, and asks for patience.
 const MAX_TRIES: u32 = 12;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
@@ -24,7 +28,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Shared {
     /// The stack's name.
-    pub stack: String,
+    pub stack: Arc<str>,
     /// The right to append.
     pub writer: Arc<Writer>,
     /// Where to tell.
@@ -33,6 +37,16 @@ pub struct Shared {
     pub stop_now: CancellationToken,
     /// Creates of an earlier run that are still open; an operation on the same resource takes their place.
     pub doubts: Arc<Mutex<HashMap<Urn, u64>>>,
+    /// Where to tell that a call has returned.
+    pub returns: mpsc::UnboundedSender<Returned>,
+}
+
+/// A call that succeeded, and whose outcome has its place in the log's queue.
+pub struct Returned {
+    /// Which task.
+    pub task: usize,
+    /// The id and the outputs of what exists now; nothing when it is gone.
+    pub made: Option<(String, Value)>,
 }
 
 /// What is done to the system.
@@ -92,8 +106,8 @@ pub struct Operation {
 
 /// How an operation ended.
 pub enum Ended {
-    /// It exists, and this is recorded.
-    Made(Box<Recorded>),
+    /// It exists, and that is recorded.
+    Made,
     /// It is gone.
     Deleted,
     /// The provider failed.
@@ -106,9 +120,39 @@ pub enum Ended {
     Noted,
 }
 
+/// Writes something that has no effect outside of state. `told` is told once it is durable.
+pub fn note(
+    events: Vec<LogEvent>,
+    told: Option<Event>,
+    shared: &Shared,
+) -> impl Future<Output = Ended> + use<> {
+    let receipt = shared.writer.submit(events);
+    let events = shared.events.clone();
+    async move {
+        match receipt.await {
+            Ok(()) => {
+                if let Some(told) = told {
+                    events.send(told);
+                }
+                Ended::Noted
+            }
+            Err(error) => Ended::LogFailed(error),
+        }
+    }
+}
+
 impl Operation {
-    /// Runs it. Nothing happens before the intent is durable.
-    pub async fn run(self, shared: &Shared) -> Ended {
+    /// Asks for its intent at once, and gives the rest: nothing happens before the intent is durable.
+    ///
+    /// `told` is told then. A `handle` is that of an operation that an earlier run began: its wait goes on.
+    pub fn begin(
+        self: Box<Self>,
+        task: usize,
+        told: Event,
+        handle: Option<String>,
+        pace: Option<Pace>,
+        shared: &Shared,
+    ) -> impl Future<Output = Ended> + use<> {
         let op = shared.writer.next_op();
         let token = uuid::Uuid::new_v4().to_string();
         let intent = Intent {
@@ -133,50 +177,21 @@ impl Operation {
         let doubt = shared.doubts.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.urn);
         let closed =
             doubt.map(|op| LogEvent::Outcome { op, result: OutcomeResult::NotHappened, duration_ms: 0 });
-        let events = closed.into_iter().chain(moved).chain([LogEvent::Intent(Box::new(intent))]).collect();
-        if let Err(error) = shared.writer.append(events).await {
-            return Ended::LogFailed(error);
-        }
-        let started = Instant::now();
-        let context = Context {
-            stack: shared.stack.clone(),
-            token,
-            deadline: started + self.timeout,
-            cancel: shared.stop_now.clone(),
-            reporter: Arc::new(StepReporter { urn: self.urn.clone(), op, shared: shared.clone() }),
-            handle: None,
-            take_over: self.take_over.clone(),
-            beside: self.beside().cloned(),
-        };
-        let result = match self.try_until_done(&context, shared).await {
-            Ok(result) => result,
-            Err(error) => return Ended::LogFailed(error),
-        };
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (outcome, ended) = match result {
-            Ok(Some(applied)) => {
-                let recorded = self.recorded(applied);
-                (
-                    OutcomeResult::Succeeded { recorded: Box::new(recorded.clone()) },
-                    Ended::Made(Box::new(recorded)),
-                )
+        let resumed = handle.clone().map(|handle| LogEvent::Started { op, handle });
+        let intent = [LogEvent::Intent(Box::new(intent))];
+        let events = closed.into_iter().chain(moved).chain(intent).chain(resumed).collect();
+        let receipt = shared.writer.submit(events);
+        let shared = shared.clone();
+        let span = tracing::info_span!("step", urn = %self.urn, action = self.call.action().as_str());
+        let work = async move {
+            if let Err(error) = receipt.await {
+                return Ended::LogFailed(error);
             }
-            Ok(None) => (OutcomeResult::Deleted, Ended::Deleted),
-            // The intent stays without an outcome; recovery resolves it.
-            Err(error) if error.class == Class::Cancelled => return Ended::Abandoned,
-            Err(error) => {
-                let outcome = OutcomeResult::Failed {
-                    class: class_name(error.class).to_owned(),
-                    message: error.message.clone(),
-                    recorded: self.left_behind(&context, &error).await.map(Box::new),
-                };
-                (outcome, Ended::Failed(error))
-            }
+            shared.events.send(told);
+            let doing = Doing { operation: *self, task, op, token, handle, pace, shared };
+            doing.finish().await
         };
-        match shared.writer.append(vec![LogEvent::Outcome { op, result: outcome, duration_ms }]).await {
-            Ok(_) => ended,
-            Err(error) => Ended::LogFailed(error),
-        }
+        work.instrument(span)
     }
 
     fn beside(&self) -> Option<&String> {
@@ -239,21 +254,45 @@ impl Operation {
     async fn try_until_done(
         &self,
         context: &Context,
+        pace: Option<&Pace>,
         shared: &Shared,
     ) -> plinth_state::Result<Result<Option<Applied>, Error>> {
+        let (began, mut failures) = (Instant::now(), 0);
         for attempt in 1.. {
             // The intent proves that the lease was ours when it landed. Between then and now this process may have
             // slept, and between two tries it did.
             shared.writer.hold().await?;
-            let error = match self.call_once(context, shared).await {
+            let span = tracing::info_span!(
+                "call",
+                provider = self.provider.name(),
+                kind = self.urn.kind(),
+                action = self.call.action().as_str(),
+                attempt,
+                error = tracing::field::Empty
+            );
+            let error = match self.call_once(context, shared).instrument(span.clone()).await {
                 Ok(applied) => return Ok(Ok(applied)),
                 Err(error) => error,
             };
+            // The class alone: a message may quote what a system said, and a trace goes to other places than the log.
+            span.record("error", class_name(error.class));
+            drop(span);
             // A call whose reply was lost is simply repeated: every call is idempotent under its token and marks.
             let repeatable = error.is_retryable() || error.class == Class::UnknownOutcome;
+            match error.class {
+                Class::Throttled { retry_after } => {
+                    if let Some(pace) = pace {
+                        pace.throttled(retry_after, Instant::now());
+                    }
+                }
+                _ => failures += 1,
+            }
             let after = backoff(attempt, &error);
-            if !repeatable || attempt >= MAX_TRIES || Instant::now() + after >= context.deadline {
+            if !repeatable {
                 return Ok(Err(error));
+            }
+            if failures >= MAX_TRIES || Instant::now() + after >= context.deadline {
+                return Ok(Err(gave_up(error, attempt, began.elapsed())));
             }
             shared.events.send(Event::StepRetrying {
                 urn: self.urn.clone(),
@@ -289,6 +328,96 @@ impl Operation {
                 let applied = Applied { id: live.id, outputs: live.outputs };
                 Some(Recorded { unsettled: true, ..self.recorded(applied) })
             }
+        }
+    }
+}
+
+fn gave_up(error: Error, tries: u32, after: Duration) -> Error {
+    if tries < 2 {
+        return error;
+    }
+    let message = format!("{} (given up after {tries} tries in {} s)", error.message, after.as_secs());
+    Error { message, ..error }
+}
+
+/// An operation whose intent is durable.
+struct Doing {
+    operation: Operation,
+    task: usize,
+    op: u64,
+    token: String,
+    handle: Option<String>,
+    pace: Option<Pace>,
+    shared: Shared,
+}
+
+impl Doing {
+    async fn finish(self) -> Ended {
+        let Self { operation, task, op, token, handle, pace, shared } = self;
+        let started = Instant::now();
+        let context = Context {
+            stack: shared.stack.to_string(),
+            token,
+            deadline: started + operation.timeout,
+            cancel: shared.stop_now.clone(),
+            reporter: Arc::new(StepReporter { urn: operation.urn.clone(), op, shared: shared.clone() }),
+            handle,
+            take_over: operation.take_over.clone(),
+            beside: operation.beside().cloned(),
+        };
+        let urn = operation.urn.clone();
+        let beside = shared.clone();
+        let call = async move {
+            let result = operation.try_until_done(&context, pace.as_ref(), &beside).await;
+            let left = match &result {
+                Ok(Err(error)) if error.class != Class::Cancelled => {
+                    operation.left_behind(&context, error).await
+                }
+                _ => None,
+            };
+            (operation, result, left)
+        };
+        let (operation, result, left) = match apart(call.in_current_span()).await {
+            Ok(returned) => returned,
+            // The intent stays without an outcome; recovery finds out what became of it.
+            Err(panic) => {
+                let what = format!("the provider of {} failed in an unforeseen way: {panic}", urn.kind());
+                let help =
+                    "this is a mistake in Plinth; what became of the step is found out by the next run";
+                return Ended::Failed(Error::new(Class::UnknownOutcome, what).help(help));
+            }
+        };
+        let result = match result {
+            Ok(result) => result,
+            Err(error) => return Ended::LogFailed(error),
+        };
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (outcome, returned, ended) = match result {
+            Ok(Some(applied)) => {
+                let recorded = operation.recorded(applied);
+                let returned = Returned { task, made: Some((recorded.id.clone(), recorded.outputs.clone())) };
+                (OutcomeResult::Succeeded { recorded: Box::new(recorded) }, Some(returned), Ended::Made)
+            }
+            Ok(None) => (OutcomeResult::Deleted, Some(Returned { task, made: None }), Ended::Deleted),
+            // As above.
+            Err(error) if error.class == Class::Cancelled => return Ended::Abandoned,
+            Err(error) => {
+                let outcome = OutcomeResult::Failed {
+                    class: class_name(error.class).to_owned(),
+                    message: error.message.clone(),
+                    recorded: left.map(Box::new),
+                };
+                (outcome, None, Ended::Failed(error))
+            }
+        };
+        let receipt = shared.writer.submit(vec![LogEvent::Outcome { op, result: outcome, duration_ms }]);
+        if let Some(returned) = returned {
+            // Whoever waits for it asks for an intent now, which then stands behind this outcome.
+            let _ = shared.returns.send(returned);
+        }
+        match receipt.await {
+            Ok(()) => ended,
+            Err(error) => Ended::LogFailed(error),
         }
     }
 }

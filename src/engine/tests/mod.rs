@@ -1,6 +1,8 @@
 //! The engine against a simulated world: each of the design's invariants that is the engine's to keep.
 
 mod crash;
+mod makespan;
+mod pipeline;
 mod random;
 mod run;
 mod world;

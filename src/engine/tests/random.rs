@@ -7,7 +7,7 @@ use plinth_state::Finish;
 use proptest::prelude::*;
 
 use super::world::{Bench, FIXED, FREE, Mortal, thing, urn};
-use crate::engine::{Ended, Facts, Op, Plan, PlanError, RunError, Scope, Target};
+use crate::engine::{Ended, Facts, Limits, Op, Plan, PlanError, RunError, Scope, Target};
 
 const NAMES: usize = 9;
 
@@ -46,7 +46,7 @@ fn wish(at: usize) -> impl Strategy<Value = Wish> {
             Wish {
                 there,
                 // A kind is for ever: it is part of the name.
-                free: at % 2 == 0,
+                free: at.is_multiple_of(2),
                 value,
                 fixed,
                 needs: if at == 0 { Vec::new() } else { needs },
@@ -150,12 +150,12 @@ impl User {
 
     async fn apply(&self, target: &Target) -> Result<Ended, RunError> {
         let (mut engine, state) = self.bench.engine(self.bench.backend.clone()).await.unwrap();
-        engine.settings.concurrency = self.concurrency;
+        engine.settings.limits = Limits { total: Some(self.concurrency), ..Limits::default() };
         engine.apply(target, state, None, async |_: &Plan| true).await
     }
 
     async fn apply_until_killed(&self, target: &Target, appends: u64) {
-        let mortal = Mortal::new(self.bench.backend.clone(), appends, appends % 2 == 0);
+        let mortal = Mortal::new(self.bench.backend.clone(), appends, appends.is_multiple_of(2));
         let run = async {
             let (engine, state) = self.bench.engine(mortal.clone()).await?;
             engine.apply(target, state, None, async |_: &Plan| true).await

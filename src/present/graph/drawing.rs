@@ -1,6 +1,6 @@
 //! What is drawn: nodes with their phase and op, and the edges that no others imply.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use plinth_provider::{Providers, Urn};
@@ -100,13 +100,14 @@ impl Drawing {
         if nodes.len() <= REDUCE {
             reduce(&mut dependents, &order);
         }
+        let marked: HashSet<usize> = critical.iter().copied().collect();
         let nodes = nodes
             .into_iter()
             .zip(depths)
             .enumerate()
             .map(|(at, ((urn, phase, op), depth))| {
                 let phase = if phase.is_empty() { "resources".to_owned() } else { phase };
-                Node { urn, phase, op, critical: critical.contains(&at), depth }
+                Node { urn, phase, op, critical: marked.contains(&at), depth }
             })
             .collect();
         let edges = dependents
@@ -167,7 +168,10 @@ fn longest(schedule: &Schedule) -> Vec<usize> {
         if tasks[at].remaining.is_zero() {
             break;
         }
-        if !path.contains(&tasks[at].step) {
+        // What takes no time is no part of what takes long.
+        let own = tasks[at].remaining
+            - tasks[at].dependents.iter().map(|after| tasks[*after].remaining).max().unwrap_or_default();
+        if !own.is_zero() && !path.contains(&tasks[at].step) {
             path.push(tasks[at].step);
         }
         next = tasks[at]

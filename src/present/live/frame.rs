@@ -119,7 +119,7 @@ fn tree(
     style: &Style,
     room: Room,
 ) -> Vec<String> {
-    let mut longest: Vec<&Running> = tally.running.iter().collect();
+    let mut longest: Vec<&Running> = tally.running.values().collect();
     longest.sort_by_key(|step| step.since);
     let shown: Vec<&Running> = longest.iter().take(room.running).copied().collect();
     let hidden = tally.running.len() - shown.len();

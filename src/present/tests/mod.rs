@@ -80,7 +80,13 @@ pub(super) fn started(revision: u64) -> Event {
 }
 
 pub(super) fn summary(counts: Counts, seconds: u64) -> Event {
-    Event::Summary(Summary { counts, duration: Duration::from_secs(seconds), left_out: 0 })
+    Event::Summary(Summary {
+        counts,
+        duration: Duration::from_secs(seconds),
+        longest: Vec::new(),
+        critical_path: Vec::new(),
+        left_out: 0,
+    })
 }
 
 /// A run with everything in it, each event with the second at which it comes.

@@ -1,5 +1,7 @@
 //! How the engine treats a stack, as opposed to what the stack is.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +13,9 @@ use super::scalars::Duration;
 pub struct Settings {
     /// Where state lives: `file://`, `s3://`, `gs://`, `az://` or `postgres://`. The command line's `--state` overrides it.
     pub state: Option<String>,
-    /// The most operations at a time for each provider; adaptive when left out.
-    #[schemars(range(min = 1, max = 1000))]
-    pub concurrency: Option<u32>,
+    /// The most operations at a time: a number for all together, or `total` and `providers` by themselves. What a system
+    /// takes below that is found out while running.
+    pub concurrency: Option<Concurrency>,
     /// How old a recorded fact may be before `plan` reads it again.
     pub refresh_max_age: Option<Duration>,
     /// What protects the data key that encrypts secrets in state.
@@ -33,6 +35,32 @@ pub struct History {
     #[schemars(range(min = 1))]
     pub keep_days: Option<std::num::NonZeroU32>,
 }
+
+/// The most operations at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Concurrency {
+    /// Of all providers together.
+    Total(#[schemars(range(min = 1, max = 1000))] u32),
+    /// By themselves.
+    Each(ConcurrencyLimits),
+}
+
+/// The most operations at a time, in all and by provider.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ConcurrencyLimits {
+    /// Of all providers together; as many as each allows when left out.
+    #[schemars(range(min = 1, max = 1000))]
+    pub total: Option<u32>,
+    /// By what a provider's kinds begin with: `k8s: 20`.
+    pub providers: BTreeMap<String, Limit>,
+}
+
+/// A number of operations at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Limit(#[schemars(range(min = 1, max = 1000))] pub u32);
 
 /// What protects the stack's data key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

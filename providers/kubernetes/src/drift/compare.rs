@@ -1,8 +1,6 @@
 //! The comparison of what was applied with what is there: on the applied paths only, in the server's own terms.
 
-use std::collections::BTreeMap;
-
-use plinth_provider::{Path, Value};
+use plinth_provider::{Map, Path, Value};
 
 use super::fields::{self, Owners, Step};
 use crate::kind::Gvk;
@@ -63,7 +61,7 @@ impl<'a> Compare<'a> {
                 _ if self.is_left_out(recorded) => {}
                 // The map went with the last of its keys: name the keys that are missed.
                 (Some(Shape::Map(_)), Value::Map(old)) => {
-                    self.map(shape, old, &BTreeMap::new(), path);
+                    self.map(shape, old, &Map::new(), path);
                 }
                 _ => self.differs(path, recorded, None),
             }
@@ -80,13 +78,7 @@ impl<'a> Compare<'a> {
         }
     }
 
-    fn map(
-        &mut self,
-        shape: Option<&Shape>,
-        old: &BTreeMap<String, Value>,
-        new: &BTreeMap<String, Value>,
-        path: &Path,
-    ) {
+    fn map(&mut self, shape: Option<&Shape>, old: &Map, new: &Map, path: &Path) {
         for (key, value) in old {
             let inner = child_shape(shape, key);
             self.steps.push(Step::Field(key.clone()));

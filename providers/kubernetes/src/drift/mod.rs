@@ -63,7 +63,7 @@ pub(crate) fn rewritten(gvk: &Gvk, sent: &Value, reply: &Json) -> Option<Value> 
     let none = Json::Null;
     let owners = Owners::of(crate::tree::at(reply, "metadata.managedFields").unwrap_or(&none));
     let live = normal::project(gvk, reply);
-    let found: std::collections::BTreeMap<String, Value> = Compare::new(gvk, &owners)
+    let found: plinth_provider::Map = Compare::new(gvk, &owners)
         .run(sent, &live)
         .into_iter()
         .map(|difference| (difference.path.to_string(), difference.live.unwrap_or(Value::Null)))

@@ -1,8 +1,8 @@
 //! The resources, found by what others call them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use plinth_provider::{Path, Resource, Urn, Value};
+use plinth_provider::{Map, Path, Resource, Urn, Value};
 
 use super::Weight;
 use super::acyclic::Edge;
@@ -199,12 +199,7 @@ impl<'a> Index<'a> {
     }
 
     /// The workloads whose pods a selector matches.
-    pub(super) fn selected(
-        &self,
-        at: usize,
-        namespace: &str,
-        selector: &BTreeMap<String, Value>,
-    ) -> Vec<usize> {
+    pub(super) fn selected(&self, at: usize, namespace: &str, selector: &Map) -> Vec<usize> {
         let cluster = self.entries[at].cluster;
         let mut lists = selector.iter().filter_map(|(key, value)| {
             let value = value.as_str()?;

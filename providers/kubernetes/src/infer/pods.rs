@@ -1,8 +1,6 @@
 //! What a pod template names: volumes, environment, accounts, classes.
 
-use std::collections::BTreeMap;
-
-use plinth_provider::{Path, Value};
+use plinth_provider::{Map, Path, Value};
 
 use crate::kind::Gvk;
 
@@ -18,7 +16,7 @@ pub(super) fn pod_spec<'a>(gvk: &Gvk, inputs: &'a Value) -> Option<&'a Value> {
 }
 
 /// The labels of the pods that a workload makes and keeps running.
-pub(super) fn template_labels<'a>(gvk: &Gvk, inputs: &'a Value) -> Option<&'a BTreeMap<String, Value>> {
+pub(super) fn template_labels<'a>(gvk: &Gvk, inputs: &'a Value) -> Option<&'a Map> {
     let path = match (gvk.group.as_str(), gvk.kind.as_str()) {
         ("", "Pod") => "metadata.labels",
         ("apps", _) => "spec.template.metadata.labels",

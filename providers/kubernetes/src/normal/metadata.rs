@@ -1,8 +1,6 @@
 //! `metadata`: names, namespaces, the marks of ownership, and what only the server may write.
 
-use std::collections::BTreeMap;
-
-use plinth_provider::{Error, Path, Result, Urn, Value};
+use plinth_provider::{Error, Map, Path, Result, Urn, Value};
 
 use super::names;
 use crate::kind::Gvk;
@@ -24,7 +22,7 @@ const SERVER_OWNED: [&str; 7] = [
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Takes away what a copy of a live object brings along.
-pub(super) fn strip(metadata: &mut BTreeMap<String, Value>) {
+pub(super) fn strip(metadata: &mut Map) {
     for key in SERVER_OWNED {
         metadata.remove(key);
     }
@@ -82,7 +80,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn check_name(gvk: &Gvk, metadata: &BTreeMap<String, Value>, place: &Path) -> Result<()> {
+fn check_name(gvk: &Gvk, metadata: &Map, place: &Path) -> Result<()> {
     let here = place.key("name");
     match metadata.get("name") {
         None | Some(Value::Null) => Err(Error::invalid("metadata.name is required").at(here)),
@@ -95,7 +93,7 @@ fn check_name(gvk: &Gvk, metadata: &BTreeMap<String, Value>, place: &Path) -> Re
     }
 }
 
-fn check_namespace(gvk: &Gvk, metadata: &mut BTreeMap<String, Value>, place: &Path) -> Result<()> {
+fn check_namespace(gvk: &Gvk, metadata: &mut Map, place: &Path) -> Result<()> {
     let here = place.key("namespace");
     let given = match metadata.get("namespace") {
         None | Some(Value::Null) => None,
@@ -126,7 +124,7 @@ fn check_namespace(gvk: &Gvk, metadata: &mut BTreeMap<String, Value>, place: &Pa
 }
 
 /// The marks are part of the inputs: a plan shows them, and their loss is drift like any other.
-fn mark(urn: &Urn, metadata: &mut BTreeMap<String, Value>, place: &Path) -> Result<()> {
+fn mark(urn: &Urn, metadata: &mut Map, place: &Path) -> Result<()> {
     if !names::is_label_value(urn.stack()) {
         return Err(Error::invalid(format!(
             "the stack's name `{}` cannot stand in the label {}",
@@ -140,13 +138,7 @@ fn mark(urn: &Urn, metadata: &mut BTreeMap<String, Value>, place: &Path) -> Resu
     insert(metadata, "annotations", owner::URN, urn.as_str(), place)
 }
 
-fn insert(
-    metadata: &mut BTreeMap<String, Value>,
-    field: &str,
-    key: &str,
-    value: &str,
-    place: &Path,
-) -> Result<()> {
+fn insert(metadata: &mut Map, field: &str, key: &str, value: &str, place: &Path) -> Result<()> {
     let here = place.key(field);
     let map = metadata.entry(field.to_owned()).or_insert_with(Value::map);
     if *map == Value::Null {

@@ -9,7 +9,7 @@ mod names;
 mod secret;
 mod sizes;
 
-use plinth_provider::{Error, Path, Result, Urn, Value};
+use plinth_provider::{Error, Map, Path, Result, Urn, Value};
 use serde_json::Value as Json;
 
 use crate::kind::Gvk;
@@ -56,7 +56,7 @@ pub(crate) fn project(gvk: &Gvk, live: &Json) -> Value {
     object
 }
 
-fn unwrap_map(inputs: Value) -> Result<std::collections::BTreeMap<String, Value>> {
+fn unwrap_map(inputs: Value) -> Result<Map> {
     match inputs {
         Value::Map(map) => Ok(map),
         // Secret as a whole: the parts that need it are wrapped again.
@@ -67,7 +67,7 @@ fn unwrap_map(inputs: Value) -> Result<std::collections::BTreeMap<String, Value>
 }
 
 /// `apiVersion` and `kind` may be given, when they say what the resource's kind says.
-fn agree(object: &mut std::collections::BTreeMap<String, Value>, key: &str, want: &str) -> Result<()> {
+fn agree(object: &mut Map, key: &str, want: &str) -> Result<()> {
     match object.remove(key) {
         None | Some(Value::Null) => Ok(()),
         Some(given) if given.as_str() == Some(want) => Ok(()),

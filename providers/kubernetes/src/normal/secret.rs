@@ -3,11 +3,9 @@
 //! Server-side apply records the ownership of `stringData` where nothing is stored: a key removed from it would stay
 //! in `data` for ever, owned by nobody. So it never reaches the server.
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use plinth_provider::{Error, Path, Result, Value};
+use plinth_provider::{Error, Map, Path, Result, Value};
 
 use crate::schema;
 
@@ -21,7 +19,7 @@ pub(super) fn normalize(object: &mut Value) -> Result<()> {
         *value = Value::secret(encoded(std::mem::take(value), &here)?);
     }
     let plain = take_map(object, "stringData")?.unwrap_or_default();
-    let mut pending = BTreeMap::new();
+    let mut pending = Map::new();
     for (key, value) in plain {
         let here = Path::parse("stringData").key(key.as_str());
         match encode(value, &here)? {
@@ -57,9 +55,9 @@ pub(super) fn wrap(object: &mut Value) {
 }
 
 /// Takes a map out of the object; empty when it is not there, `None` (and left in place) when it is not known yet.
-fn take_map(object: &mut BTreeMap<String, Value>, field: &str) -> Result<Option<BTreeMap<String, Value>>> {
+fn take_map(object: &mut Map, field: &str) -> Result<Option<Map>> {
     match object.remove(field) {
-        None | Some(Value::Null) => Ok(Some(BTreeMap::new())),
+        None | Some(Value::Null) => Ok(Some(Map::new())),
         Some(value) => {
             let mut value = value;
             while let Value::Secret(inner) = value {
@@ -67,7 +65,7 @@ fn take_map(object: &mut BTreeMap<String, Value>, field: &str) -> Result<Option<
             }
             match value {
                 Value::Map(map) => Ok(Some(map)),
-                Value::Null => Ok(Some(BTreeMap::new())),
+                Value::Null => Ok(Some(Map::new())),
                 value @ (Value::Unknown | Value::Output(_) | Value::Concat(_)) => {
                     object.insert(field.to_owned(), value);
                     Ok(None)

@@ -1,10 +1,10 @@
 //! Holds inputs against the shape of their kind, and brings every value to the form that the server stores.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use plinth_provider::{Error, Path, Result, Value};
+use plinth_provider::{Error, Map, Path, Result, Value};
 
 use super::lists::default_key;
 use super::shape::{Object, Shape, object};
@@ -65,8 +65,8 @@ fn conform_known(shape: &Shape, value: Value, path: &Path) -> Result<Value> {
     }
 }
 
-fn conform_object(object: &Object, map: BTreeMap<String, Value>, path: &Path) -> Result<Value> {
-    let mut result = BTreeMap::new();
+fn conform_object(object: &Object, map: Map, path: &Path) -> Result<Value> {
+    let mut result = Map::new();
     for (field, value) in map {
         let here = path.key(field.as_str());
         let Some(shape) = object.fields.get(&field) else {
@@ -104,8 +104,8 @@ fn is_nothing(shape: &Shape, value: &Value) -> bool {
     }
 }
 
-fn conform_map(item: &Shape, map: BTreeMap<String, Value>, path: &Path) -> Result<Value> {
-    let mut result = BTreeMap::new();
+fn conform_map(item: &Shape, map: Map, path: &Path) -> Result<Value> {
+    let mut result = Map::new();
     for (key, value) in map {
         let here = path.key(key.as_str());
         let value = match (item, &value) {
@@ -164,7 +164,7 @@ fn refuse_duplicates(list: &[Value], keys: &[&str], path: &Path) -> Result<()> {
         let Some(map) = item.as_map() else { continue };
         let mut texts = Vec::new();
         for key in keys {
-            match map.get(*key) {
+            match map.get(key) {
                 Some(value) if value.has_unknown() || matches!(value, Value::Concat(_)) => {}
                 Some(value) => texts.push(format!("{key}={value}")),
                 None => match default_key(key) {

@@ -3,9 +3,7 @@
 //! The same table serves planning (offline, with unknown values in it) and the simulated cloud itself, so the two never
 //! disagree about what is valid.
 
-use std::collections::BTreeMap;
-
-use plinth_provider::{Error, Path, Result, Value};
+use plinth_provider::{Error, Map, Path, Result, Value};
 
 use super::suggest::did_you_mean;
 
@@ -91,7 +89,7 @@ pub const TAGS: Shape = Shape::Map(&ANY);
 /// With the path of the first thing that is wrong.
 pub fn check(fields: &'static [Field], inputs: Value) -> Result<Value> {
     match inputs {
-        Value::Null => object(fields, &Path::root(), BTreeMap::new()),
+        Value::Null => object(fields, &Path::root(), Map::new()),
         inputs => shape(Shape::Object(fields), &Path::root(), inputs),
     }
 }
@@ -165,7 +163,7 @@ fn shape(want: Shape, path: &Path, value: Value) -> Result<Value> {
     }
 }
 
-fn object(fields: &'static [Field], path: &Path, mut map: BTreeMap<String, Value>) -> Result<Value> {
+fn object(fields: &'static [Field], path: &Path, mut map: Map) -> Result<Value> {
     map.retain(|_, value| *value != Value::Null);
     let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
     if let Some(key) = map.keys().find(|key| !names.contains(&key.as_str())) {
@@ -174,7 +172,7 @@ fn object(fields: &'static [Field], path: &Path, mut map: BTreeMap<String, Value
             .at(path.key(key.as_str()))
             .help(did_you_mean(key, &names)));
     }
-    let mut normal = BTreeMap::new();
+    let mut normal = Map::new();
     for field in fields {
         let place = path.key(field.name);
         let value = match (map.remove(field.name), field.presence) {
