@@ -159,19 +159,30 @@ impl<'a> Builder<'a> {
     }
 
     fn removes_precede_what_they_needed(&mut self) {
+        let mut superseded: HashMap<&Urn, Vec<usize>> = HashMap::new();
+        for (task, (at, work)) in self.tasks.iter().enumerate() {
+            let step = &self.plan.steps[*at];
+            if *work == Work::Remove && step.superseded {
+                superseded.entry(&step.urn).or_default().push(task);
+            }
+        }
         for (task, (at, work)) in self.tasks.iter().enumerate() {
             let step = &self.plan.steps[*at];
             let Some(recorded) = &step.recorded else { continue };
-            let needed = recorded.dependencies.iter().filter_map(|urn| self.remove.get(urn).copied());
-            for needed in needed {
+            let present = recorded.dependencies.iter().filter_map(|urn| self.remove.get(urn));
+            // It may still use the old instance that a replacement has left.
+            let old = recorded.dependencies.iter().filter_map(|urn| superseded.get(urn)).flatten();
+            for needed in present.chain(old).copied() {
                 if needed == task {
                     continue;
                 }
                 if *work == Work::Remove {
                     self.recorded.push((task, needed));
-                } else if !self.remove.contains_key(&recorded.urn)
-                    && step.dependencies.binary_search(&self.plan.steps[self.tasks[needed].0].urn).is_err()
-                {
+                    continue;
+                }
+                let going = &self.plan.steps[self.tasks[needed].0];
+                let lets_go = going.superseded || step.dependencies.binary_search(&going.urn).is_err();
+                if lets_go && !self.remove.contains_key(&recorded.urn) {
                     // It used what now goes, and uses it no more: it must have let go of it first.
                     self.soft.push((task, needed));
                 }

@@ -383,7 +383,7 @@ fn a_log_whole_or_damaged() {
     The log of prod is damaged: 1 problem in 1 entry and 2 checkpoints.
     ");
     assert_snapshot!(state::verify_json(&report), @r#"
-    {"event":"verified","entries":1,"checkpoints":2,"first":0,"whole":false,"problems":[{"seq":7,"file":"log/00000000000000000007.json","what":"its checksum does not fit","todo":"restore it"}]}
+    {"event":"verified","entries":1,"first":0,"checkpoints":2,"whole":false,"problems":[{"seq":7,"file":"log/00000000000000000007.json","what":"its checksum does not fit","todo":"restore it"}]}
     "#);
 }
 

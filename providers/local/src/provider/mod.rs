@@ -103,6 +103,11 @@ impl Provider for LocalCloud {
         plan::uses(dependent, dependency)
     }
 
+    fn identity(&self, urn: &Urn, inputs: &Value) -> Option<String> {
+        let kind = CloudKind::parse(urn.kind()).ok()?;
+        Some(format!("{} {}", kind.spec().noun, kind.full_name(inputs)?))
+    }
+
     fn beside(&self, recorded: &Recorded, declared: &Value, desired: &Value) -> Option<Value> {
         plan::beside(recorded, declared, desired)
     }
