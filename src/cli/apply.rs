@@ -96,7 +96,7 @@ pub async fn write_plan(session: &Session, plan: &SavedPlan, file: &Path) -> Res
     let cannot = |why: String| Failure::new(format!("the plan cannot be saved to {}: {why}", file.display()));
     let mut tree = serde_json::to_value(plan).map_err(|error| cannot(error.to_string()))?;
     if plinth_state::holds_secret(&tree) {
-        let (key, wrapped) = session.log.sealing_key(&session.state).await?;
+        let (key, wrapped) = session.log.sealing_keys(&session.state).await?;
         seal_tree(&key, &mut tree)?;
         if let Some(map) = tree.as_object_mut() {
             map.insert(
@@ -129,7 +129,7 @@ async fn open_plan(
     if let Some(wrapped) = tree.as_object_mut().and_then(|map| map.remove(KEY)) {
         let wrapped: WrappedKey =
             serde_json::from_value(wrapped).map_err(|error| wrong(error.to_string()))?;
-        let key = session.log.unwrap_key(&wrapped).await?;
+        let key = session.log.unwrap_keys(&wrapped).await?;
         open_tree(&key, &mut tree)?;
     }
     SavedPlan::from_tree(tree).map_err(|error| wrong(error.to_string()))

@@ -25,6 +25,7 @@ mod rollback;
 mod run;
 mod schema;
 mod scope;
+mod secrets;
 mod session;
 mod stack_args;
 mod state;
@@ -70,6 +71,7 @@ enum Command {
     Output(output::Output),
     Import(import::Import),
     State(state::State),
+    Secrets(secrets::Secrets),
     Local(local::Local),
     Schema(schema::Schema),
     Completions(completions::Completions),
@@ -92,6 +94,7 @@ impl Command {
             Self::Output(_) => "output",
             Self::Import(_) => "import",
             Self::State(_) => "state",
+            Self::Secrets(_) => "secrets",
             Self::Local(_) => "local",
             Self::Schema(_) => "schema",
             Self::Completions(_) => "completions",
@@ -146,6 +149,7 @@ async fn run(command: Command) -> Result<Code, Failure> {
         Command::Output(command) => command.run().await,
         Command::Import(command) => command.run().await,
         Command::State(command) => command.run().await,
+        Command::Secrets(command) => command.run().await,
         Command::Local(command) => command.run().await,
         Command::Schema(command) => command.run(),
         Command::Completions(command) => command.run(),

@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plinth_kubernetes::{Connector, KubeconfigConnector, Kubernetes};
 use plinth_local::{LocalCloud, Place};
 use plinth_provider::{Path, Provider, Providers, Resource, Urn, Value, builtin::Builtin};
-use plinth_stacks::file::{self, Loaded};
-use plinth_stacks::model::{Cloud, Concurrency, Encryption};
+use plinth_stacks::file::{self, Loaded, StackSecrets};
+use plinth_stacks::model::{Cloud, Concurrency, Encryption, SecretText};
 use plinth_stacks::program::{Target as ProgramTarget, program};
-use plinth_state::{Clock, Keys, Log, Retention, State};
+use plinth_state::{
+    AwsKms, AzureCredentials, AzureKeyVault, Clock, Former, GcpKms, Holder, Keys, Log, Retention, State,
+};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -17,9 +19,10 @@ use tracing::Instrument;
 use super::embedded::Embedded;
 use super::failure::{Diagnostic, Failure};
 use super::interrupt;
-use super::stack_args::{PlaceArgs, StackArgs};
+use super::stack_args::{PlaceArgs, StackArgs, error_style};
 use crate::engine::{Engine, Events, Limits, PlanError, Reading, Refresh, RunError, Settings, Target, due};
 use crate::faults::Injector;
+use crate::present;
 
 /// How old a recorded fact may be before a plan reads it again, unless the stack file says otherwise.
 const DEFAULT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -68,22 +71,59 @@ impl Home {
         })
     }
 
-    /// What opens the secrets in state.
+    /// What opens the secrets in state. A rehearsal needs nobody's keys: it has an identity file of its own.
     ///
     /// # Errors
     /// When the stack file wants a passphrase and none was given.
-    pub fn keys(&self, args: &PlaceArgs, encryption: Encryption) -> Result<Keys, Failure> {
-        match (&args.passphrase, encryption) {
-            (Some(passphrase), Encryption::Auto | Encryption::Passphrase) => {
-                Ok(Keys::Passphrase(passphrase.clone()))
-            }
-            (None, Encryption::Passphrase) => {
-                Err(Failure::new("this stack's secrets are protected by a passphrase")
-                    .help("give it in the environment variable PLINTH_PASSPHRASE"))
-            }
-            _ => Ok(Keys::Identity(self.identity.clone())),
+    pub fn keys(&self, args: &PlaceArgs, encryption: &Encryption) -> Result<Keys, Failure> {
+        if args.rehearse {
+            return Ok(Keys::Identity(self.identity.clone()));
         }
+        let identity = args.identity.clone().unwrap_or_else(|| self.identity.clone());
+        Ok(match (encryption, &args.passphrase) {
+            (Encryption::Auto | Encryption::Passphrase, Some(passphrase)) => {
+                Keys::Passphrase(passphrase.clone())
+            }
+            (Encryption::Passphrase, None) => {
+                return Err(Failure::new("this stack's secrets are protected by a passphrase")
+                    .help("give it in the environment variable PLINTH_PASSPHRASE"));
+            }
+            (Encryption::Auto | Encryption::IdentityFile, _) => Keys::Identity(identity),
+            (Encryption::Age(age), _) => Keys::Recipients { recipients: age.recipients.clone(), identity },
+            (Encryption::AwsKms(kms), _) => Keys::AwsKms(AwsKms {
+                key_id: kms.key_id.clone(),
+                region: kms.region.clone(),
+                profile: kms.profile.clone(),
+            }),
+            (Encryption::GcpKms(kms), _) => {
+                Keys::GcpKms(GcpKms { key: kms.key.clone(), endpoint: kms.endpoint.clone() })
+            }
+            (Encryption::AzureKeyVault(vault), _) => Keys::AzureKeyVault(AzureKeyVault {
+                vault: vault.vault.clone(),
+                key: vault.key.clone(),
+                credentials: azure_credentials(),
+            }),
+        })
     }
+}
+
+/// How to sign in to Azure, as its own tools spell it.
+pub fn azure_credentials() -> AzureCredentials {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let client = variable("AZURE_CLIENT_ID");
+    AzureCredentials {
+        tenant: variable("AZURE_TENANT_ID"),
+        secret: variable("AZURE_CLIENT_SECRET"),
+        token_file: variable("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
+        managed_identity: client.is_some() || variable("IDENTITY_ENDPOINT").is_some(),
+        client,
+    }
+}
+
+/// Who holds a lease or sets a secret: this person, this machine, this command.
+pub fn holder(command: &str) -> Holder {
+    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    Holder::current(user.filter(|user| !user.is_empty()), command)
 }
 
 fn file_url(path: &FilePath) -> String {
@@ -126,18 +166,37 @@ impl Session {
     /// # Errors
     /// When the stack file is wrong, or its state cannot be read.
     pub async fn open(args: &StackArgs) -> Result<Self, Failure> {
+        let session = Self::open_quietly(args, |_| None).await?;
+        session.warn_of_recipients();
+        Ok(session)
+    }
+
+    /// Opens a stack whose secrets may still be protected by what `former` gives, and says nothing of it.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub async fn open_quietly(
+        args: &StackArgs,
+        former: impl FnOnce(&Home) -> Option<Former>,
+    ) -> Result<Self, Failure> {
         let file = args.file();
         let loaded = tracing::info_span!("load").in_scope(|| load(&file, &args.stack))?;
         let name = loaded.stack.name.to_string();
         let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
-        let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
+        let keys = home.keys(&args.place, &loaded.stack.settings.encryption)?;
         let faults = injector(args, &loaded)?;
         let backend = super::storage::open(&home.url).await?;
         let backend = match &faults {
             Some(faults) => faults.storage(backend),
             None => backend,
         };
-        let open = Log::open(backend, &name, keys);
+        let former = former(&home);
+        let open = async {
+            match former {
+                Some(former) => Log::open_formerly(backend, &name, keys, former).await,
+                None => Log::open(backend, &name, keys).await,
+            }
+        };
         let (log, state) = open.instrument(tracing::info_span!("open")).await?;
         let history = loaded.stack.settings.history.unwrap_or_default();
         let log = log.with_retention(Retention {
@@ -147,12 +206,14 @@ impl Session {
         let skew = faults.as_ref().map(|faults| faults.spec().clock).unwrap_or_default();
         let log = log.with_clock(Clock::skewed(skew));
         let own_tree = loaded.tree.clone();
+        let secrets = stack_secrets(&state, args);
         let loaded = match state.promotion() {
             Some(promotion) => {
                 let tree = file::overlay(loaded.tree, &promotion.overlay, &promotion.base);
-                file::load_from_tree(tree, loaded.locations)?
+                file::load_from_tree(tree, loaded.locations.with_secrets(secrets))?
             }
-            None => loaded,
+            None if loaded.secret_uses.is_empty() => loaded,
+            None => file::load_from_tree(loaded.tree, loaded.locations.with_secrets(secrets))?,
         };
         let mut session = Self {
             name,
@@ -172,6 +233,18 @@ impl Session {
         session.connect();
         session.check_limits()?;
         Ok(session)
+    }
+
+    /// Recipients that were added or removed in the stack file alone have no effect; nobody should believe otherwise.
+    fn warn_of_recipients(&self) {
+        let keys = self.log.keys();
+        if let Some(wrapped) = self.state.key.as_ref().filter(|wrapped| !keys.wraps_as(wrapped)) {
+            let protected = wrapped.opened_by();
+            let message =
+                format!("the stack's secrets are protected by {protected}, and the stack file names {keys}");
+            let help = "run `plinth secrets rotate` to change over";
+            present::diagnostics::warning(&message, Some(help), error_style());
+        }
     }
 
     fn connect(&mut self) {
@@ -343,7 +416,7 @@ impl Session {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(failed(error.to_string()).help(help)),
                 Err(_) => {
-                    let patience = crate::present::duration(PREFLIGHT_PATIENCE);
+                    let patience = present::duration(PREFLIGHT_PATIENCE);
                     return Err(failed(format!("it has not answered for {patience}")).help(help));
                 }
             }
@@ -411,6 +484,17 @@ fn limits(concurrency: Option<&Concurrency>) -> Limits {
             total: each.total.map(|total| total as usize),
             providers: each.providers.iter().map(|(name, most)| (name.clone(), most.0 as usize)).collect(),
         },
+    }
+}
+
+/// The stack's own secrets for its stack file.
+fn stack_secrets(state: &State, args: &StackArgs) -> StackSecrets {
+    let value = |secret: &plinth_state::StackSecret| secret.value.as_str().map(SecretText::new);
+    let values = state.secrets.iter().filter_map(|(name, secret)| Some((name.clone(), value(secret)?)));
+    let rehearse = if args.place.rehearse { " --rehearse" } else { "" };
+    StackSecrets {
+        values: values.collect(),
+        set_with: format!("plinth secrets set NAME -s {}{rehearse}", args.stack),
     }
 }
 

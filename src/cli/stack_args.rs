@@ -46,6 +46,9 @@ pub struct PlaceArgs {
     /// The passphrase that protects secrets in state; without one, an identity file beside the state does
     #[arg(long, env = "PLINTH_PASSPHRASE", hide_env_values = true, hide = true)]
     pub passphrase: Option<String>,
+    /// The age identity file that opens secrets in state [default: one beside the state]
+    #[arg(long, env = "PLINTH_IDENTITY", hide = true, value_name = "FILE")]
+    pub identity: Option<PathBuf>,
 }
 
 /// How to tell what happens.

@@ -161,7 +161,7 @@ impl Place {
         let loaded = super::session::load(&args.file(), &args.stack)?;
         let name = loaded.stack.name.to_string();
         let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
-        let keys = home.keys(&args.place, loaded.stack.settings.encryption)?;
+        let keys = home.keys(&args.place, &loaded.stack.settings.encryption)?;
         Ok(Self { name, home, keys })
     }
 }
@@ -293,7 +293,7 @@ async fn unlock(args: &StackArgs, approve: ApproveArgs) -> Result<Code, Failure>
 }
 
 fn holder(command: &str) -> Holder {
-    Holder::current(None, format!("plinth {command}"))
+    super::session::holder(&format!("plinth {command}"))
 }
 
 fn note(args: &StackArgs, text: &str) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::future::join_all;
-use plinth_provider::{Context, Error, Providers, ReadRequest, Recorded, Request, Urn, Value};
+use plinth_provider::{Context, Error, Providers, ReadRequest, Recorded, Redactor, Request, Urn, Value};
 use plinth_state::{Action, Event as LogEvent, Intent, OutcomeResult, PendingOp, State, Writer};
 use tokio_util::sync::CancellationToken;
 
@@ -44,8 +44,10 @@ pub async fn recover(
     let mut resolved = Resolved::default();
     for (pending, result) in state.pending.values().zip(found) {
         let intent = &pending.intent;
-        let result = result
-            .map_err(|error| RecoverError::Provider { urn: intent.urn.clone(), error: Box::new(error) })?;
+        let result = result.map_err(|error| {
+            let redactor = Redactor::of([&intent.inputs].into_iter().chain(&intent.connection));
+            RecoverError::Provider { urn: intent.urn.clone(), error: Box::new(redactor.error(error)) }
+        })?;
         events.send(Event::Recovered {
             urn: intent.urn.clone(),
             action: intent.action.as_str().to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use plinth_provider::{Class, Context, Error, Providers, ReadRequest, Recorded, Urn};
+use plinth_provider::{Class, Context, Error, Providers, ReadRequest, Recorded, Redactor, Urn};
 use plinth_state::State;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -158,7 +158,11 @@ pub async fn refresh(
             Ok(fact) => {
                 refreshed.facts.by_urn.insert(recorded.urn.clone(), fact);
             }
-            Err(error) => refreshed.failed.push(RefreshError { urn: recorded.urn.clone(), error }),
+            Err(error) => {
+                let known = [&recorded.inputs, &recorded.outputs].into_iter().chain(&recorded.connection);
+                let error = Redactor::of(known).error(error);
+                refreshed.failed.push(RefreshError { urn: recorded.urn.clone(), error });
+            }
         }
     }
     refreshed.freshness = Freshness {

@@ -15,6 +15,7 @@ mod live;
 mod plain;
 mod plan;
 mod pump;
+pub mod secrets;
 pub mod state;
 mod streams;
 mod style;

@@ -1,12 +1,12 @@
 //! Entries under `resources:` as resources of the engine: references become outputs, options become the engine's own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use plinth_provider::{Map, Options, OutputRef, Path, Resource, Timeouts, Urn, UrnError, Value};
 use serde_json::Value as Json;
 
 use crate::file::{Piece, pieces, split};
-use crate::model::{ResourceEntry, Stack};
+use crate::model::{ResourceEntry, SecretText, Stack};
 
 /// The annotation by which the Kubernetes provider takes over fields of other managers.
 const FORCE_CONFLICTS: &str = "plinth.dev/force-conflicts";
@@ -27,13 +27,15 @@ pub fn declared(stack: &Stack, connection: Option<&Value>) -> Result<Vec<Resourc
         .collect::<Result<Vec<_>, _>>()?;
     let names: HashMap<&str, &Urn> =
         stack.resources.iter().map(|entry| entry.name.as_str()).zip(&urns).collect();
+    let known = Known { names, secrets: &stack.secrets };
+    let names = &known.names;
     stack
         .resources
         .iter()
         .zip(&urns)
         .map(|(entry, urn)| {
-            let mut resource = Resource::new(urn.clone(), inputs(entry, &names));
-            resource.options = options(stack, entry, &names)?;
+            let mut resource = Resource::new(urn.clone(), inputs(entry, &known));
+            resource.options = options(stack, entry, names)?;
             if entry.kind.starts_with("k8s:") {
                 resource.connection = connection.cloned();
             }
@@ -74,7 +76,28 @@ fn options(stack: &Stack, entry: &ResourceEntry, names: &HashMap<&str, &Urn>) ->
     })
 }
 
-fn inputs(entry: &ResourceEntry, names: &HashMap<&str, &Urn>) -> Value {
+/// What a reference may refer to.
+struct Known<'a> {
+    names: HashMap<&'a str, &'a Urn>,
+    secrets: &'a BTreeMap<String, SecretText>,
+}
+
+impl Known<'_> {
+    /// The output of a resource, or a secret of the stack; resources of the name `secret` come first.
+    fn value(&self, reference: &str) -> Value {
+        match split(reference, |name| self.names.get(name).copied()) {
+            (Some(urn), _, path) => Value::Output(OutputRef { urn: urn.clone(), path: Path::parse(path) }),
+            (None, "secret", name) => match self.secrets.get(name) {
+                Some(text) => Value::secret(text.expose()),
+                // Only what is looked at or rehearsed gets here without the secret.
+                None => Value::secret(format!("stand-in for the secret {name}")),
+            },
+            (None, ..) => format!("${{{reference}}}").as_str().into(),
+        }
+    }
+}
+
+fn inputs(entry: &ResourceEntry, names: &Known<'_>) -> Value {
     let mut inputs = match &entry.inputs {
         Json::Null => Value::map(),
         json => value(json, names),
@@ -108,7 +131,7 @@ fn annotate(object: &mut Map, annotation: &str, text: &str) {
     map.insert(annotation.to_owned(), text.into());
 }
 
-fn value(json: &Json, names: &HashMap<&str, &Urn>) -> Value {
+fn value(json: &Json, names: &Known<'_>) -> Value {
     match json {
         Json::String(text) if text.contains("${") => interpolated(text, names),
         Json::Array(list) => Value::List(list.iter().map(|json| value(json, names)).collect()),
@@ -120,18 +143,13 @@ fn value(json: &Json, names: &HashMap<&str, &Urn>) -> Value {
 }
 
 /// A text that is one reference and nothing else takes the output's type; others are joined into a text.
-fn interpolated(text: &str, names: &HashMap<&str, &Urn>) -> Value {
+fn interpolated(text: &str, names: &Known<'_>) -> Value {
     let Ok(pieces) = pieces(text) else { return text.into() };
     let mut values: Vec<Value> = pieces
         .into_iter()
         .map(|piece| match piece {
             Piece::Text(text) => text.as_ref().into(),
-            Piece::Reference(reference) => match split(reference, |name| names.get(name).copied()) {
-                (Some(urn), _, path) => {
-                    Value::Output(OutputRef { urn: urn.clone(), path: Path::parse(path) })
-                }
-                (None, ..) => format!("${{{reference}}}").as_str().into(),
-            },
+            Piece::Reference(reference) => names.value(reference),
         })
         .collect();
     match values.len() {
@@ -174,6 +192,41 @@ mod tests {
         assert_eq!(r1.inputs.get("list"), Some(&Value::List(vec![reference(&r0.urn, "value")])));
         assert_eq!(r2.inputs.get("value"), Some(&reference(&r1.urn, "whole")));
         assert_eq!(r2.dependencies().into_iter().collect::<Vec<_>>(), [r1.urn.clone(), r0.urn.clone()]);
+    }
+
+    #[test]
+    fn secrets_of_the_stack_are_secret_wherever_they_are_used() {
+        let text = "apiVersion: plinth.dev/v1\nkind: Stack\nname: bench\nresources:\n  - { kind: \"plinth:Data\", name: r0, inputs: { whole: \"${secret.DB}\", part: \"pg://u:${secret.DB}@h\", other: \"${secret.NONE}\" } }\n";
+        let loaded = load_text(File::new("bench.yaml"), text).unwrap();
+        assert_eq!(loaded.missing.len(), 3, "{:?}", loaded.missing);
+        let secrets = crate::file::StackSecrets {
+            values: [("DB".to_owned(), SecretText::new("CANARY"))].into(),
+            set_with: "plinth secrets set NAME".to_owned(),
+        };
+        let loaded =
+            crate::file::load_from_tree(loaded.tree, loaded.locations.with_secrets(secrets)).unwrap();
+        let [missing] = &loaded.missing[..] else { panic!("{:?}", loaded.missing) };
+        let missing = missing.to_string();
+        assert!(
+            missing.contains("bench.yaml:5:") && missing.contains("plinth secrets set NONE"),
+            "{missing}"
+        );
+        let all = declared(&loaded.stack, None).unwrap();
+        assert_eq!(all[0].inputs.get("whole"), Some(&Value::secret("CANARY")));
+        let part = all[0].inputs.get("part").unwrap().resolve(&mut |_| None);
+        assert_eq!(part, Value::secret("pg://u:CANARY@h"));
+        assert!(all[0].inputs.get("other").unwrap().has_secret());
+        assert!(!format!("{loaded:?} {all:?}").contains("CANARY"));
+    }
+
+    #[test]
+    fn a_resource_of_the_name_secret_is_that_resource() {
+        let all = declare(
+            "  - { kind: \"plinth:Data\", name: secret, inputs: { value: v0 } }
+  - { kind: \"plinth:Data\", name: r1, inputs: { value: \"${secret.value}\" } }
+",
+        );
+        assert_eq!(all[1].inputs.get("value"), Some(&reference(&all[0].urn, "value")));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Log {
     /// Takes the lease and gives the writer that holds it. Waits up to `lock_timeout` for another run to end.
     ///
     /// # Errors
-    /// [`Error::Held`] when another run holds it; else as [`Log::open`].
+    /// [`Error::Held`] when another run holds it; [`Error::Key`] when no secret could be recorded; else as [`Log::open`].
     pub async fn acquire(
         &self,
         state: State,
@@ -54,6 +54,10 @@ impl Log {
     /// As [`Log::acquire`].
     pub async fn acquire_telling(&self, mut state: State, ask: Ask<'_>) -> Result<Writer> {
         let writer = Uuid::new_v4();
+        if state.key.is_none() {
+            // The first secret needs it in the middle of a run, when it is too late to find out.
+            self.keys().check(self.stack()).await?;
+        }
         loop {
             self.wait_until_free(&mut state, &ask).await?;
             if let Some(to) = &state.migrated {

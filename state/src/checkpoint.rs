@@ -8,7 +8,7 @@ use plinth_provider::{Recorded, Resource};
 use serde::{Deserialize, Serialize};
 
 use crate::lines::{Builder, Flaw, Parsed, VERSION, item, item_text, items, seal_text};
-use crate::{Base, DataKey, Lease, PendingOp, Result, Revision, State, Tracked, WrappedKey};
+use crate::{Base, DataKeys, Lease, PendingOp, Result, Revision, StackSecret, State, Tracked, WrappedKey};
 
 /// How many are kept.
 pub(crate) const KEPT: usize = 3;
@@ -43,6 +43,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+const SECRETS: &str = "secrets";
 const RESOURCES: &str = "resources";
 const DECLARED: &str = "declared";
 const SUPERSEDED: &str = "superseded";
@@ -50,7 +51,7 @@ const PENDING: &str = "pending";
 const REVISIONS: &str = "revisions";
 
 /// The bytes of a checkpoint, secrets sealed.
-pub(crate) fn encode(stack: &str, state: &State, key: Option<&DataKey>) -> Result<Bytes> {
+pub(crate) fn encode(stack: &str, state: &State, keys: &DataKeys) -> Result<Bytes> {
     let mut builder = Builder::new(&Header {
         version: VERSION,
         stack: stack.to_owned(),
@@ -66,11 +67,12 @@ pub(crate) fn encode(stack: &str, state: &State, key: Option<&DataKey>) -> Resul
         doubtful: state.doubtful,
         migrated: state.migrated.clone(),
     })?;
-    section(&mut builder, REVISIONS, &state.revisions, key)?;
-    section(&mut builder, PENDING, state.pending.values(), key)?;
-    section(&mut builder, SUPERSEDED, &state.superseded, key)?;
-    section(&mut builder, RESOURCES, state.resources.values(), key)?;
-    section(&mut builder, DECLARED, state.declared.values(), key)?;
+    section(&mut builder, SECRETS, &state.secrets, keys)?;
+    section(&mut builder, REVISIONS, &state.revisions, keys)?;
+    section(&mut builder, PENDING, state.pending.values(), keys)?;
+    section(&mut builder, SUPERSEDED, &state.superseded, keys)?;
+    section(&mut builder, RESOURCES, state.resources.values(), keys)?;
+    section(&mut builder, DECLARED, state.declared.values(), keys)?;
     Ok(builder.finish().0.into())
 }
 
@@ -78,39 +80,42 @@ fn section<T: Serialize>(
     builder: &mut Builder,
     name: &str,
     items: impl IntoIterator<Item = T>,
-    key: Option<&DataKey>,
+    keys: &DataKeys,
 ) -> Result<()> {
     builder.section(name);
     for item in items {
-        builder.item(&seal_text(&item_text(&item)?, key)?);
+        builder.item(&seal_text(&item_text(&item)?, keys)?);
     }
     Ok(())
 }
 
-/// The wrapped data key that a checkpoint holds: what its secrets open with.
-pub(crate) fn wrapped_key(bytes: &[u8]) -> Result<Option<WrappedKey>, Flaw> {
-    Ok(Parsed::new(bytes)?.header::<Header>()?.key)
+/// The position of a checkpoint, and the wrapped data key that it holds: what its secrets open with.
+pub(crate) fn position_and_key(bytes: &[u8]) -> Result<(u64, Option<WrappedKey>), Flaw> {
+    let header: Header = Parsed::new(bytes)?.header()?;
+    Ok((header.seq, header.key))
 }
 
 /// Reads a checkpoint.
-pub(crate) fn decode(bytes: &[u8], stack: &str, key: Option<&DataKey>) -> Result<State, Flaw> {
+pub(crate) fn decode(bytes: &[u8], stack: &str, keys: &DataKeys) -> Result<State, Flaw> {
     let parsed = Parsed::new(bytes)?;
     let header: Header = parsed.header()?;
     if header.stack != stack {
         return Err(Flaw::Damage(format!("it belongs to the stack `{}`", header.stack)));
     }
-    let resources: Vec<Tracked> = items(parsed.section(RESOURCES), key)?;
-    let declared: Vec<Resource> = items(parsed.section(DECLARED), key)?;
-    let pending: Vec<PendingOp> = items(parsed.section(PENDING), key)?;
-    let superseded: Vec<Recorded> = items(parsed.section(SUPERSEDED), key)?;
+    let secrets: Vec<(String, StackSecret)> = items(parsed.section(SECRETS), keys)?;
+    let resources: Vec<Tracked> = items(parsed.section(RESOURCES), keys)?;
+    let declared: Vec<Resource> = items(parsed.section(DECLARED), keys)?;
+    let pending: Vec<PendingOp> = items(parsed.section(PENDING), keys)?;
+    let superseded: Vec<Recorded> = items(parsed.section(SUPERSEDED), keys)?;
     let revisions: Vec<Revision> =
-        parsed.section(REVISIONS).iter().map(|line| item(line, key)).collect::<Result<_, _>>()?;
+        parsed.section(REVISIONS).iter().map(|line| item(line, keys)).collect::<Result<_, _>>()?;
     Ok(State {
         seq: header.seq,
         hash: header.hash,
         epoch: header.epoch,
         lease: header.lease,
         key: header.key,
+        secrets: secrets.into_iter().collect(),
         resources: resources
             .into_iter()
             .map(|tracked| (tracked.recorded.urn.clone(), Arc::new(tracked)))

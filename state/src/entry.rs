@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::lines::{Builder, Flaw, Parsed, VERSION, item, item_text, items, may_need_sealing, seal_text};
+use crate::ring::KeyRing;
 use crate::seal::check_sealable;
-use crate::{DataKey, Event, Keys, Result};
+use crate::{DataKeys, Event, Result};
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,29 +59,6 @@ pub(crate) struct Header {
 
 const EVENTS: &str = "events";
 
-/// The data key and what opens it.
-#[derive(Debug, Clone)]
-pub(crate) struct KeyRing {
-    pub keys: Keys,
-    pub data_key: Option<DataKey>,
-}
-
-impl KeyRing {
-    /// A new data key and the event that installs it.
-    async fn make(&self) -> Result<(DataKey, Event)> {
-        let keys = self.keys.clone();
-        let (data_key, key) = blocking(move || keys.generate()).await?;
-        Ok((data_key, Event::KeyInstalled { key }))
-    }
-
-    /// Takes over a data key found in the log.
-    pub async fn install(&mut self, key: &crate::WrappedKey) -> Result<()> {
-        let (keys, key) = (self.keys.clone(), key.clone());
-        self.data_key = Some(blocking(move || keys.open(&key)).await?);
-        Ok(())
-    }
-}
-
 /// Runs what would hold up an async task on a thread of its own.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
@@ -104,8 +82,8 @@ pub(crate) struct Place<'a> {
 pub(crate) struct Encoded {
     pub entry: Entry,
     pub bytes: bytes::Bytes,
-    /// The data key that this entry installs, once it is durable.
-    pub installs: Option<DataKey>,
+    /// The data key that this entry installs before everything else, once it is durable.
+    pub installs: Option<DataKeys>,
 }
 
 /// Checks one caller's events by themselves, so that what cannot be recorded fails that call alone.
@@ -134,7 +112,7 @@ pub(crate) async fn encode(
         may_need_sealing(text)
             && serde_json::from_str(text).is_ok_and(|tree: serde_json::Value| crate::holds_secret(&tree))
     };
-    let needed = ring.data_key.is_none() && texts.iter().any(secret);
+    let needed = ring.data.is_empty() && texts.iter().any(secret);
     let made = if needed { Some(ring.make().await?) } else { None };
     let header = Header {
         version: VERSION,
@@ -149,14 +127,14 @@ pub(crate) async fn encode(
     let mut builder = Builder::new(&header)?;
     builder.section(EVENTS);
     let mut installs = None;
-    if let Some((data_key, event)) = made {
+    if let Some((data, event)) = made {
         builder.item(&item_text(&event)?);
         events.insert(0, event);
-        installs = Some(data_key);
+        installs = Some(data);
     }
-    let key = installs.as_ref().or(ring.data_key.as_ref());
+    let keys = installs.as_ref().unwrap_or(&ring.data);
     for text in texts {
-        builder.item(&seal_text(text, key)?);
+        builder.item(&seal_text(text, keys)?);
     }
     let (bytes, hash) = builder.finish();
     let Header { version, seq, prev, epoch, writer, time, stack, .. } = header;
@@ -187,9 +165,9 @@ pub(crate) fn placeholder(
 }
 
 /// The events that can still be read in an object that is damaged: one stands on each line. None of them is proven.
-pub(crate) fn salvage(bytes: &[u8], key: Option<&DataKey>) -> Vec<Event> {
+pub(crate) fn salvage(bytes: &[u8], keys: &DataKeys) -> Vec<Event> {
     let lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| std::str::from_utf8(line).ok());
-    lines.filter_map(|line| item(line.strip_suffix(',').unwrap_or(line), key).ok()).collect()
+    lines.filter_map(|line| item(line.strip_suffix(',').unwrap_or(line), keys).ok()).collect()
 }
 
 /// What stands at the head of an entry, without its events; and its hash.
@@ -200,34 +178,37 @@ pub(crate) fn decode_header(bytes: &[u8]) -> Result<(Header, String), Flaw> {
     Ok((header, hash))
 }
 
-/// Reads an entry. Its secrets open with the ring's data key; the ring takes over a key that the entry installs.
+/// Reads an entry. Its secrets open with the ring's data keys; the ring takes over a key that the entry installs.
 ///
 /// The outer error is the key's: a wrong one is no damage of the log.
-pub(crate) async fn decode(bytes: bytes::Bytes, ring: &mut KeyRing) -> Result<Result<Entry, Flaw>> {
-    let parsed = match Parsed::new(&bytes) {
+pub(crate) async fn decode(bytes: &[u8], ring: &mut KeyRing) -> Result<Result<Entry, Flaw>> {
+    let parsed = match Parsed::new(bytes) {
         Ok(parsed) => parsed,
         Err(flaw) => return Ok(Err(flaw)),
     };
-    if ring.data_key.is_none()
-        && let Some(key) = installed_key(&parsed)
-    {
+    if let Some(key) = installed_key(&parsed).filter(|key| !ring.covers(key)) {
         ring.install(&key).await?;
     }
-    Ok(read(&parsed, ring.data_key.as_ref()))
+    Ok(read(&parsed, &ring.data))
+}
+
+/// The key that an entry installs, if it is whole and installs one.
+pub(crate) fn key_of(bytes: &[u8]) -> Option<crate::WrappedKey> {
+    installed_key(&Parsed::new(bytes).ok()?)
 }
 
 fn installed_key(parsed: &Parsed<'_>) -> Option<crate::WrappedKey> {
     // Inside a text the quotes would be escaped.
     let line = parsed.section(EVENTS).iter().find(|line| line.contains("\"type\":\"keyInstalled\""))?;
-    match item::<Event>(line, None) {
+    match item::<Event>(line, &DataKeys::default()) {
         Ok(Event::KeyInstalled { key }) => Some(key),
         _ => None,
     }
 }
 
-fn read(parsed: &Parsed<'_>, key: Option<&DataKey>) -> Result<Entry, Flaw> {
+fn read(parsed: &Parsed<'_>, keys: &DataKeys) -> Result<Entry, Flaw> {
     let Header { version, seq, prev, epoch, writer, time, stack, stands_for } = parsed.header()?;
-    let events = items(parsed.section(EVENTS), key)?;
+    let events = items(parsed.section(EVENTS), keys)?;
     let hash = stands_for.unwrap_or_else(|| parsed.hash.clone());
     Ok(Entry { version, seq, prev, epoch, writer, time, stack, events, hash })
 }

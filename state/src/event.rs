@@ -38,7 +38,8 @@ pub enum Event {
         /// Who.
         by: Holder,
     },
-    /// The stack's data key, wrapped. A later one wraps the same key anew.
+    /// The stack's data key from now on, wrapped, with the earlier ones sealed in it. (In format version 1 a later one
+    /// wrapped the same key anew.)
     KeyInstalled {
         /// The wrapped key.
         key: WrappedKey,
@@ -92,6 +93,19 @@ pub enum Event {
         from: Urn,
         /// The new name.
         to: Urn,
+    },
+    /// A secret of the stack has this value from now on.
+    SecretSet {
+        /// Its name.
+        name: String,
+        /// Its value; always a secret.
+        #[serde(with = "exposed")]
+        value: Value,
+    },
+    /// The stack no longer has this secret.
+    SecretRemoved {
+        /// Its name.
+        name: String,
     },
     /// A read brought other outputs than the recorded ones.
     Refreshed {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use plinth_provider::{Recorded, Urn};
+use plinth_provider::{Recorded, Urn, Value};
 
 use crate::state::duration_key;
 use crate::{
     Action, Base, Entry, Event, Finish, Intent, Lease, OutcomeResult, PendingOp, ProvenanceKind, Revision,
-    RevisionStarted, State, Tracked,
+    RevisionStarted, StackSecret, State, Tracked,
 };
 
 impl State {
@@ -80,6 +80,14 @@ impl State {
                 self.bases.dedup();
             }
             Event::Migrated { to } => self.migrated = Some(to),
+            Event::SecretSet { name, value } => {
+                let by = self.lease.as_ref().map(|lease| lease.holder.person()).unwrap_or_default();
+                // Whatever an entry says: a stack's secret is one.
+                self.secrets.insert(name, StackSecret { value: Value::secret(value), set: time, by });
+            }
+            Event::SecretRemoved { name } => {
+                self.secrets.remove(&name);
+            }
             Event::Refreshed { urn, outputs } => {
                 if let Some(tracked) = self.resources.get_mut(&urn) {
                     let tracked = Arc::make_mut(tracked);

@@ -38,6 +38,14 @@ impl Holder {
         }
     }
 
+    /// The person and the machine, as far as known.
+    pub fn person(&self) -> String {
+        match &self.user {
+            Some(user) => format!("{user}@{}", self.host),
+            None => self.host.clone(),
+        }
+    }
+
     /// Whether it is certain that the process is gone: it ran on this very system and is not there any more.
     pub fn is_dead(&self) -> bool {
         let Some((system, _)) = self.process.rsplit_once('/') else { return false };

@@ -26,7 +26,9 @@ mod migrate;
 mod reader;
 mod repair;
 mod retention;
+mod ring;
 mod seal;
+mod secrets;
 mod state;
 mod survey;
 mod verify;
@@ -45,13 +47,14 @@ pub use event::{
     Action, Base, Change, Delta, Edit, Event, Finish, Intent, OutcomeResult, Placeholder, Provenance,
     ProvenanceKind, Repaired, RevisionStarted, Slot, class_name,
 };
-pub use keys::{Keys, WrappedKey};
+pub use keys::{AwsKms, AzureCredentials, AzureKeyVault, Former, GcpKms, Keys, WrappedKey};
 pub use lease::{Holder, Lease};
 pub use log::Log;
 pub use migrate::{Migration, Moved, stacks};
 pub use repair::{Mending, Repair, plan_repair};
 pub use retention::Retention;
-pub use seal::{DataKey, holds_secret, open_tree, seal_tree};
+pub use seal::{DataKey, DataKeys, holds_secret, open_tree, seal_tree};
+pub use secrets::StackSecret;
 pub use state::{PendingOp, Revision, State, Tracked};
 pub use verify::{Problem, Report, verify};
 pub use writer::{Cork, Receipt, Writer};

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use crate::{DataKey, Error, Result, open_tree, seal_tree};
+use crate::{DataKeys, Error, Result, open_tree, seal_tree};
 
 /// The newest format version that is written and understood.
 pub(crate) const VERSION: u64 = 2;
@@ -39,22 +39,13 @@ pub(crate) fn may_need_sealing(text: &str) -> bool {
 }
 
 /// Text of an item with its secrets sealed.
-pub(crate) fn seal_text<'a>(text: &'a str, key: Option<&DataKey>) -> Result<Cow<'a, str>> {
+pub(crate) fn seal_text<'a>(text: &'a str, keys: &DataKeys) -> Result<Cow<'a, str>> {
     if !may_need_sealing(text) {
         return Ok(Cow::Borrowed(text));
     }
     let malformed = |error: serde_json::Error| Error::Unrecordable { why: error.to_string() };
     let mut tree: Json = serde_json::from_str(text).map_err(malformed)?;
-    let Some(key) = key else {
-        return if crate::holds_secret(&tree) {
-            Err(Error::Unrecordable {
-                why: "it holds a secret and there is no key to seal it with".to_owned(),
-            })
-        } else {
-            Ok(Cow::Borrowed(text))
-        };
-    };
-    seal_tree(key, &mut tree)?;
+    seal_tree(keys, &mut tree)?;
     Ok(Cow::Owned(serde_json::to_string(&tree).map_err(malformed)?))
 }
 
@@ -224,34 +215,41 @@ impl<'a> Parsed<'a> {
 }
 
 /// Reads one item, its secrets opened.
-pub(crate) fn item<T: DeserializeOwned>(line: &str, key: Option<&DataKey>) -> Result<T, Flaw> {
+pub(crate) fn item<T: DeserializeOwned>(line: &str, keys: &DataKeys) -> Result<T, Flaw> {
     let malformed = |error: serde_json::Error| Flaw::damage(format!("an item cannot be read: {error}"));
     if !line.contains("\"$sealed\"") {
         return serde_json::from_str(line).map_err(malformed);
     }
-    let key =
-        key.ok_or_else(|| Flaw::damage("it holds a sealed secret, yet no key was installed before it"))?;
+    if keys.is_empty() {
+        return Err(Flaw::damage("it holds a sealed secret, yet no key was installed before it"));
+    }
     let mut tree: Json = serde_json::from_str(line).map_err(malformed)?;
-    open_tree(key, &mut tree).map_err(|error| Flaw::damage(error.to_string()))?;
-    serde_json::from_value(tree).map_err(malformed)
+    open_tree(keys, &mut tree).map_err(|error| Flaw::damage(error.to_string()))?;
+    serde_json::from_value(tree)
+        .map_err(|error| Flaw::damage(format!("an item cannot be read: {}", without_values(&error))))
+}
+
+/// What a parser's error says of an opened secret, without the text that it found there.
+fn without_values(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        serde_json::error::Category::Data => "it has another form than it must have",
+        _ => "it is not JSON",
+    }
 }
 
 /// Reads many items, on every core when that pays.
-pub(crate) fn items<T: DeserializeOwned + Send>(
-    lines: &[&str],
-    key: Option<&DataKey>,
-) -> Result<Vec<T>, Flaw> {
+pub(crate) fn items<T: DeserializeOwned + Send>(lines: &[&str], keys: &DataKeys) -> Result<Vec<T>, Flaw> {
     const WORTH_A_THREAD: usize = 512;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let share = lines.len().div_ceil(cores).max(WORTH_A_THREAD);
     if lines.len() <= share {
-        return lines.iter().map(|line| item(line, key)).collect();
+        return lines.iter().map(|line| item(line, keys)).collect();
     }
     std::thread::scope(|scope| {
         let parts: Vec<_> = lines
             .chunks(share)
             .map(|part| {
-                scope.spawn(move || part.iter().map(|line| item(line, key)).collect::<Result<Vec<T>, _>>())
+                scope.spawn(move || part.iter().map(|line| item(line, keys)).collect::<Result<Vec<T>, _>>())
             })
             .collect();
         let mut all = Vec::with_capacity(lines.len());

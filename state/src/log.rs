@@ -10,11 +10,13 @@ use plinth_provider::{Resource, Urn};
 use uuid::Uuid;
 
 use crate::append::{Landed, create};
-use crate::entry::{KeyRing, Place, blocking, decode, encode, texts};
+use crate::entry::{Place, blocking, decode, encode, key_of, texts};
 use crate::lines::Flaw;
 use crate::reader::Reader;
+use crate::ring::KeyRing;
 use crate::{
-    Backend, Clock, DataKey, Entry, Error, Event, Keys, Result, Retention, State, WrappedKey, checkpoint,
+    Backend, Clock, DataKeys, Entry, Error, Event, Former, Keys, Result, Retention, State, WrappedKey,
+    checkpoint,
 };
 
 /// How often a log is read again that seems to lack something: entries may have been compacted away meanwhile.
@@ -26,7 +28,8 @@ pub struct Log {
     backend: Arc<dyn Backend>,
     stack: String,
     keys: Keys,
-    data_key: Arc<Mutex<Option<DataKey>>>,
+    former: Option<Former>,
+    data: Arc<Mutex<DataKeys>>,
     tail: Arc<Tail>,
     retention: Retention,
     clock: Clock,
@@ -46,11 +49,31 @@ impl Log {
     /// # Errors
     /// When storage fails, the log is damaged or of a newer format, or the key does not open the stack's data key.
     pub async fn open(backend: Arc<dyn Backend>, stack: &str, keys: Keys) -> Result<(Self, State)> {
-        let log = Self::unread(backend, stack, keys)?;
-        let state = log.read().await?;
+        Self::unread(backend, stack, keys)?.opened().await
+    }
+
+    /// Opens a stack's log whose secrets may still be those of the keys until now: what [`Writer::rotate`] needs.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub async fn open_formerly(
+        backend: Arc<dyn Backend>,
+        stack: &str,
+        keys: Keys,
+        former: Former,
+    ) -> Result<(Self, State)> {
+        Self::unread(backend, stack, keys)?.or_formerly(former).opened().await
+    }
+
+    pub(crate) fn or_formerly(self, former: Former) -> Self {
+        Self { former: Some(former), ..self }
+    }
+
+    async fn opened(self) -> Result<(Self, State)> {
+        let state = self.read().await?;
         match &state.migrated {
-            Some(to) => Err(Error::Migrated { stack: stack.to_owned(), to: to.clone() }),
-            None => Ok((log, state)),
+            Some(to) => Err(Error::Migrated { stack: self.stack, to: to.clone() }),
+            None => Ok((self, state)),
         }
     }
 
@@ -86,7 +109,8 @@ impl Log {
             backend,
             stack: stack.to_owned(),
             keys,
-            data_key: Arc::default(),
+            former: None,
+            data: Arc::default(),
             tail: Arc::default(),
             retention: Retention::default(),
             clock: Clock::default(),
@@ -139,33 +163,32 @@ impl Log {
         &self.keys
     }
 
-    /// The stack's data key, if it has one yet.
-    pub fn data_key(&self) -> Option<DataKey> {
-        self.data_key.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The stack's data keys; none before its first secret.
+    pub fn data_keys(&self) -> DataKeys {
+        self.data.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A data key to seal something beside the log with, such as a plan file, and its wrapped form to store there: the
+    /// Data keys to seal something beside the log with, such as a plan file, and their wrapped form to store there: the
     /// stack's own, or a new one when the stack has none yet.
     ///
     /// # Errors
-    /// When the identity file cannot be read or made.
-    pub async fn sealing_key(&self, state: &State) -> Result<(DataKey, WrappedKey)> {
-        match (self.data_key(), &state.key) {
-            (Some(data_key), Some(wrapped)) => Ok((data_key, wrapped.clone())),
-            _ => {
-                let keys = self.keys.clone();
-                blocking(move || keys.generate()).await
-            }
+    /// When a new one cannot be wrapped.
+    pub async fn sealing_keys(&self, state: &State) -> Result<(DataKeys, WrappedKey)> {
+        let data = self.data_keys();
+        match &state.key {
+            Some(wrapped) if !data.is_empty() => Ok((data, wrapped.clone())),
+            _ => self.keys.generate(&self.stack).await,
         }
     }
 
-    /// Opens a data key that [`Log::sealing_key`] gave.
+    /// Opens data keys that [`Log::sealing_keys`] gave.
     ///
     /// # Errors
-    /// When the stack's key does not open it.
-    pub async fn unwrap_key(&self, wrapped: &WrappedKey) -> Result<DataKey> {
-        let (keys, wrapped) = (self.keys.clone(), wrapped.clone());
-        blocking(move || keys.open(&wrapped)).await
+    /// When the stack's key does not open them.
+    pub async fn unwrap_keys(&self, wrapped: &WrappedKey) -> Result<DataKeys> {
+        let ring = self.ring();
+        // Those that the log knows are open already, whatever wraps them now.
+        if wrapped.id.is_some() && ring.covers(wrapped) { Ok(ring.data) } else { ring.open(wrapped).await }
     }
 
     /// One entry; `None` beyond the log's end.
@@ -176,7 +199,7 @@ impl Log {
         let key = self.entry_key(seq);
         let Some(bytes) = self.backend.get(&key).await? else { return Ok(None) };
         let mut ring = self.ring();
-        decode(bytes, &mut ring).await?.map(Some).map_err(|flaw| flaw.into_error(seq, &key))
+        self.decode(seq, &bytes, &mut ring).await?.map(Some).map_err(|flaw| flaw.into_error(seq, &key))
     }
 
     /// The desired graph of a revision.
@@ -298,12 +321,12 @@ impl Log {
             self.tail.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             let entry = self.linked(seq, bytes, state, &mut ring).await?;
             if let Some(resume) = entry.resume() {
-                self.keep(ring);
+                self.keep(&ring);
                 return Ok(Some(resume));
             }
             state.apply(entry);
         }
-        self.keep(ring);
+        self.keep(&ring);
         Ok(None)
     }
 
@@ -324,7 +347,7 @@ impl Log {
         ring: &mut KeyRing,
     ) -> Result<Entry> {
         let file = self.entry_key(seq);
-        let entry = decode(bytes, ring).await?.map_err(|flaw| flaw.into_error(seq, &file))?;
+        let entry = self.decode(seq, &bytes, ring).await?.map_err(|flaw| flaw.into_error(seq, &file))?;
         if entry.seq != seq {
             let what = format!("it holds entry {}: it was copied or renamed", entry.seq);
             return Err(Error::Damaged { seq, file, what });
@@ -359,25 +382,58 @@ impl Log {
 
     pub(crate) async fn read_checkpoint(&self, bytes: Bytes) -> Result<Result<State, Flaw>> {
         let mut ring = self.ring();
-        if ring.data_key.is_none() {
-            match checkpoint::wrapped_key(&bytes) {
-                Ok(Some(key)) => ring.install(&key).await?,
-                Ok(None) => {}
-                Err(flaw) => return Ok(Err(flaw)),
+        match checkpoint::position_and_key(&bytes) {
+            Ok((seq, Some(key))) if !ring.covers(&key) => {
+                self.install(seq, &key, &mut ring).await?;
+                self.keep(&ring);
             }
-            self.keep(ring.clone());
+            Ok(_) => {}
+            Err(flaw) => return Ok(Err(flaw)),
         }
         let stack = self.stack.clone();
-        blocking(move || Ok(checkpoint::decode(&bytes, &stack, ring.data_key.as_ref()))).await
+        blocking(move || Ok(checkpoint::decode(&bytes, &stack, &ring.data))).await
+    }
+
+    /// Reads an entry; see [`decode`]. A key that it installs may have been succeeded by one that opens it.
+    pub(crate) async fn decode(
+        &self,
+        seq: u64,
+        bytes: &[u8],
+        ring: &mut KeyRing,
+    ) -> Result<Result<Entry, Flaw>> {
+        if let Some(key) = key_of(bytes).filter(|key| !ring.covers(key)) {
+            self.install(seq, &key, ring).await?;
+        }
+        decode(bytes, ring).await
+    }
+
+    /// Takes over the key that was installed at a position. When it does not open, it may be that the keys were changed
+    /// later: then the newest one opens it.
+    async fn install(&self, seq: u64, key: &WrappedKey, ring: &mut KeyRing) -> Result<()> {
+        let Err(error) = ring.install(key).await else { return Ok(()) };
+        let mut newest = None;
+        let mut reader = Reader::new(self, seq + 1, 0);
+        while let Some((_, bytes)) = reader.next().await? {
+            newest = key_of(&bytes).or(newest);
+        }
+        match newest {
+            Some(newest) => ring.install(&newest).await,
+            None => Err(error),
+        }
     }
 
     pub(crate) fn ring(&self) -> KeyRing {
-        KeyRing { keys: self.keys.clone(), data_key: self.data_key() }
+        KeyRing {
+            stack: self.stack.clone(),
+            keys: self.keys.clone(),
+            former: self.former.clone(),
+            data: self.data_keys(),
+        }
     }
 
-    pub(crate) fn keep(&self, ring: KeyRing) {
-        if ring.data_key.is_some() {
-            *self.data_key.lock().unwrap_or_else(PoisonError::into_inner) = ring.data_key;
+    pub(crate) fn keep(&self, ring: &KeyRing) {
+        if !ring.data.is_empty() {
+            self.data.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&ring.data);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::append::{Landed, create};
 use crate::log::key_seq;
 use crate::survey::Survey;
 use crate::verify::report;
-use crate::{Backend, Error, Event, Holder, Keys, Log, Result, State, Writer};
+use crate::{Backend, Error, Event, Former, Holder, Keys, Log, Result, State, Writer};
 
 /// Where from, where to.
 pub struct Migration {
@@ -21,8 +21,10 @@ pub struct Migration {
     pub to: Arc<dyn Backend>,
     /// The URL of that, for the last entry of the old log.
     pub to_url: String,
-    /// What opens the stack's data key.
+    /// What opens the stack's data key, when it was wrapped with what is given here.
     pub keys: Keys,
+    /// What opens it otherwise: each stack's log says what it needs.
+    pub former: Former,
     /// Who moves it.
     pub holder: Holder,
     /// How long to wait for another run of the stack to end.
@@ -78,7 +80,7 @@ impl Migration {
     }
 
     fn log(&self, backend: &Arc<dyn Backend>, stack: &str) -> Result<Log> {
-        Log::unread(Arc::clone(backend), stack, self.keys.clone())
+        Ok(Log::unread(Arc::clone(backend), stack, self.keys.clone())?.or_formerly(self.former.clone()))
     }
 
     async fn end_source(&self, source: &Log, state: State, moved: &mut Moved) -> Result<u64> {
@@ -95,7 +97,10 @@ impl Migration {
         let target = self.log(&self.to, source.stack())?;
         let there = self.whole(&target).await?;
         let here = writer.state();
-        if there.resources != here.resources || there.revisions != here.revisions {
+        let same = there.resources == here.resources
+            && there.revisions == here.revisions
+            && there.secrets == here.secrets;
+        if !same {
             return Err(Error::Migration { why: "what was copied does not give the same state".to_owned() });
         }
         drop(here);

@@ -278,9 +278,10 @@ impl Repair {
             self.begins = Some(self.top);
         }
         state.seq = self.top;
-        if state.key.is_none() {
-            state.key = self.survey.key();
-            self.install = state.key.clone();
+        // Also when the entry that installed a later one is lost.
+        if let Some(key) = self.survey.key().filter(|key| state.key.as_ref() != Some(key)) {
+            state.key = Some(key);
+            self.install.clone_from(&state.key);
         }
         state.next_op = state.next_op.max(self.highest_op() + 1);
         state.epoch =
@@ -375,8 +376,7 @@ impl Repair {
     }
 
     fn salvage(&self) -> Vec<Event> {
-        let key = self.survey.ring.data_key.as_ref();
-        self.torn().flat_map(|bad| salvage(&bad.bytes, key)).collect()
+        self.torn().flat_map(|bad| salvage(&bad.bytes, &self.survey.ring.data)).collect()
     }
 
     /// The resources that damaged entries name.

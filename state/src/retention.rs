@@ -55,8 +55,8 @@ impl Log {
 
     /// Writes a checkpoint that state shall rest on, and proves that it can be read.
     pub(crate) async fn write_base(&self, state: Arc<State>) -> Result<Base> {
-        let (stack, key, given) = (self.stack().to_owned(), self.data_key(), Arc::clone(&state));
-        let bytes = blocking(move || checkpoint::encode(&stack, &given, key.as_ref())).await?;
+        let (stack, keys, given) = (self.stack().to_owned(), self.data_keys(), Arc::clone(&state));
+        let bytes = blocking(move || checkpoint::encode(&stack, &given, &keys)).await?;
         let file = self.checkpoint_key(state.seq);
         self.backend().put(&file, bytes).await?;
         let unfit = |what: String| Error::Base { seq: state.seq, file: file.clone(), what };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::seal::Masked;
-use crate::{Action, Base, Change, Delta, Finish, Intent, Lease, Provenance, Slot, WrappedKey};
+use crate::{Action, Base, Change, Delta, Finish, Intent, Lease, Provenance, Slot, StackSecret, WrappedKey};
 
 /// What is recorded of a stack at one position of its log. Cloning shares the resources.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,6 +25,8 @@ pub struct State {
     pub lease: Option<Lease>,
     /// The wrapped data key, once a secret was recorded.
     pub key: Option<WrappedKey>,
+    /// The stack's own secrets, by name.
+    pub secrets: BTreeMap<String, StackSecret>,
     /// What exists.
     pub resources: BTreeMap<Urn, Arc<Tracked>>,
     /// Old instances of replaced resources that are still to be deleted.

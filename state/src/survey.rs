@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::checkpoint;
-use crate::entry::{KeyRing, decode, decode_header};
+use crate::entry::{blocking, decode, decode_header, key_of};
 use crate::head::Head;
 use crate::lines::Flaw;
 use crate::log::key_seq;
+use crate::ring::KeyRing;
 use crate::{Base, Entry, Error, Event, Log, Result, State, WrappedKey};
 
 /// How many objects are read at once.
@@ -68,6 +69,30 @@ struct Sealed {
     error: Error,
 }
 
+/// The objects of a log, read and not looked at.
+struct Objects {
+    checkpoints: Vec<(String, Bytes)>,
+    head: Option<(String, Bytes)>,
+    entries: Vec<(String, Bytes)>,
+}
+
+impl Objects {
+    async fn of(log: &Log) -> Result<Self> {
+        let checkpoints = Self::under(log, &log.checkpoint_folder()).await?;
+        let head = log.head_key();
+        let head = log.backend().get(&head).await?.map(|bytes| (head, bytes));
+        let entries = Self::under(log, &log.log_folder()).await?;
+        Ok(Self { checkpoints, head, entries })
+    }
+
+    async fn under(log: &Log, folder: &str) -> Result<Vec<(String, Bytes)>> {
+        let keys = log.backend().list(folder).await?;
+        let get = |key: String| async move { Ok(log.backend().get(&key).await?.map(|bytes| (key, bytes))) };
+        let objects = stream::iter(keys).map(get).buffered(WIDTH);
+        objects.try_filter_map(|object| async move { Ok(object) }).try_collect().await
+    }
+}
+
 /// Everything that lies in a log.
 pub(crate) struct Survey {
     /// Whole entries in their places that belong together.
@@ -90,14 +115,51 @@ impl Survey {
             counts: (0, 0),
             ring: log.ring(),
         };
-        // First: they tell the key, should the entry that installed it be damaged.
-        let mut sealed = survey.read_checkpoints(log).await?;
-        sealed.extend(survey.read_head(log).await?);
-        sealed.extend(survey.read_entries(log).await?);
+        let objects = Objects::of(log).await?;
+        survey.counts = (objects.entries.len() as u64, objects.checkpoints.len());
+        survey.open_keys(log, &objects).await;
+        let mut sealed = survey.read_checkpoints(log, objects.checkpoints).await?;
+        sealed.extend(survey.read_head(log, objects.head).await);
+        sealed.extend(survey.read_entries(log, objects.entries).await?);
         survey.settle_keys(sealed)?;
         survey.settle_conflicts();
-        log.keep(survey.ring.clone());
+        if let Some(id) = survey.key().and_then(|key| key.id) {
+            survey.ring.data = survey.ring.data.led_by(&id);
+        }
+        log.keep(&survey.ring);
         Ok(survey)
+    }
+
+    /// Opens the data keys before anything that they sealed is read: the newest opens the earlier ones, and what seals
+    /// an object may be told by any other, should the entry that installed it be damaged. What does not open is met
+    /// again where it stands.
+    async fn open_keys(&mut self, log: &Log, objects: &Objects) {
+        let mut found: Vec<(u64, WrappedKey)> = Vec::new();
+        for (_, bytes) in &objects.checkpoints {
+            if let Ok((seq, Some(key))) = checkpoint::position_and_key(bytes) {
+                found.push((seq, key));
+            }
+        }
+        let head = objects.head.as_ref().and_then(|(_, bytes)| Head::decode(bytes, log.stack()).ok());
+        found.extend(head.and_then(|head| Some((head.seq, head.key?))));
+        for (key, bytes) in &objects.entries {
+            // One of another stack was copied here, and its key is none of ours.
+            if let (Some(seq), Some(wrapped), Ok((header, _))) =
+                (key_seq(key), key_of(bytes), decode_header(bytes))
+                && (header.stack.is_empty() || header.stack == log.stack())
+            {
+                found.push((seq, wrapped));
+            }
+        }
+        found.sort_by_key(|(seq, _)| std::cmp::Reverse(*seq));
+        for (_, key) in found {
+            if !self.ring.covers(&key)
+                && let Ok(opened) = self.ring.open(&key).await
+            {
+                let known = std::mem::take(&mut self.ring.data);
+                self.ring.data = if known.is_empty() { opened } else { known.with_older(&opened) };
+            }
+        }
     }
 
     fn set_aside(&mut self, kind: Kind, key: &str, bytes: Bytes, flaw: &Flaw) {
@@ -113,20 +175,19 @@ impl Survey {
     }
 
     /// Gives the checkpoints that our key does not open.
-    async fn read_checkpoints(&mut self, log: &Log) -> Result<Vec<Sealed>> {
+    async fn read_checkpoints(&mut self, log: &Log, objects: Vec<(String, Bytes)>) -> Result<Vec<Sealed>> {
         let mut sealed = Vec::new();
-        let keys = log.backend().list(&log.checkpoint_folder()).await?;
-        self.counts.1 = keys.len();
-        for key in keys {
-            let Some(bytes) = log.backend().get(&key).await? else { continue };
-            let read = match log.read_checkpoint(bytes.clone()).await {
-                Err(error @ Error::Key { .. }) => {
-                    let at = checkpoint::place(&bytes);
-                    sealed.push(Sealed { kind: Kind::Checkpoint, key, bytes, at, error });
-                    continue;
-                }
-                read => read?,
-            };
+        for (key, bytes) in objects {
+            if let Ok((_, Some(wrapped))) = checkpoint::position_and_key(&bytes)
+                && !self.ring.covers(&wrapped)
+                && let Err(error) = self.ring.open(&wrapped).await
+            {
+                let at = checkpoint::place(&bytes);
+                sealed.push(Sealed { kind: Kind::Checkpoint, key, bytes, at, error });
+                continue;
+            }
+            let (given, stack, data) = (bytes.clone(), log.stack().to_owned(), self.ring.data.clone());
+            let read = blocking(move || Ok(checkpoint::decode(&given, &stack, &data))).await?;
             let flaw = match (read, checkpoint::object_hash(&bytes)) {
                 (Ok(state), Ok(object)) if key_seq(&key) == Some(state.seq) => {
                     self.checkpoints.insert(state.seq, Point { key, object, state });
@@ -139,39 +200,34 @@ impl Survey {
             };
             self.set_aside(Kind::Checkpoint, &key, bytes, &flaw);
         }
-        self.ring = log.ring();
         Ok(sealed)
     }
 
-    async fn read_head(&mut self, log: &Log) -> Result<Option<Sealed>> {
-        let key = log.head_key();
-        let Some(bytes) = log.backend().get(&key).await? else { return Ok(None) };
+    async fn read_head(&mut self, log: &Log, object: Option<(String, Bytes)>) -> Option<Sealed> {
+        let (key, bytes) = object?;
         match Head::decode(&bytes, log.stack()) {
             Ok(head) => {
-                let unopened = head.key.as_ref().filter(|_| self.ring.data_key.is_none());
-                if let Some(wrapped) = unopened
-                    && let Err(error) = self.ring.install(wrapped).await
+                if let Some(wrapped) = head.key.as_ref().filter(|wrapped| !self.ring.covers(wrapped))
+                    && let Err(error) = self.ring.open(wrapped).await
                 {
                     let at = Some((head.seq, head.hash));
-                    return Ok(Some(Sealed { kind: Kind::Head, key, bytes, at, error }));
+                    return Some(Sealed { kind: Kind::Head, key, bytes, at, error });
                 }
                 self.head = Some(head);
             }
             Err(flaw) => self.set_aside(Kind::Head, &key, bytes, &flaw),
         }
-        Ok(None)
+        None
     }
 
     /// Gives the entries that our key does not open.
-    async fn read_entries(&mut self, log: &Log) -> Result<Vec<Sealed>> {
+    async fn read_entries(&mut self, log: &Log, objects: Vec<(String, Bytes)>) -> Result<Vec<Sealed>> {
         let mut sealed = Vec::new();
-        let keys = log.backend().list(&log.log_folder()).await?;
-        let mut objects =
-            stream::iter(keys).map(|key| async move { (log.backend().get(&key).await, key) }).buffered(WIDTH);
-        while let Some((bytes, key)) = objects.next().await {
-            let Some(bytes) = bytes? else { continue };
-            self.counts.0 += 1;
-            let read = match decode(bytes.clone(), &mut self.ring).await {
+        for (key, bytes) in objects {
+            let foreign = |entry: &Entry| !entry.stack.is_empty() && entry.stack != log.stack();
+            // A key that is told by an object of another stack opens nothing here.
+            let mut ring = self.ring.clone();
+            let read = match decode(&bytes, &mut ring).await {
                 Err(error @ Error::Key { .. }) => {
                     sealed.push(Sealed { kind: Kind::Entry, key, bytes, at: None, error });
                     continue;
@@ -186,14 +242,14 @@ impl Survey {
                 }
             };
             let object = checkpoint::object_hash(&bytes).unwrap_or_default();
-            let flaw = if !entry.stack.is_empty() && entry.stack != log.stack() {
+            let foreign = foreign(&entry);
+            let flaw = if foreign {
                 Some(format!("it belongs to the stack `{}`", entry.stack))
             } else if key_seq(&key) != Some(entry.seq) {
                 Some(format!("it holds entry {}: it was copied or renamed", entry.seq))
             } else {
                 None
             };
-            let foreign = !entry.stack.is_empty() && entry.stack != log.stack();
             let found = Found { key: key.clone(), object, entry };
             match flaw {
                 None => drop(self.entries.insert(found.entry.seq, found)),
@@ -351,10 +407,20 @@ impl Survey {
         self.entries.get(&(seq + 1)).map(|next| next.entry.prev == point.state.hash)
     }
 
-    /// The stack's wrapped data key, from wherever it is still known.
+    /// The stack's newest wrapped data key, from wherever it is still known.
     pub fn key(&self) -> Option<WrappedKey> {
-        let points = self.checkpoints.values().filter_map(|point| point.state.key.clone());
-        points.chain(self.head.as_ref().and_then(|head| head.key.clone())).next()
+        let installed = self.entries.values().filter_map(|found| {
+            let key = found.entry.events.iter().rev().find_map(|event| match event {
+                Event::KeyInstalled { key } => Some(key),
+                _ => None,
+            });
+            Some((found.entry.seq, key?))
+        });
+        let points = self.checkpoints.values().filter(|point| self.anchored(point) != Some(false));
+        let points = points.filter_map(|point| Some((point.state.seq, point.state.key.as_ref()?)));
+        let head = self.head.as_ref().and_then(|head| Some((head.seq, head.key.as_ref()?)));
+        let newest = installed.chain(points).chain(head).max_by_key(|(seq, _)| *seq);
+        newest.map(|(_, key)| key.clone())
     }
 
     /// Whether an entry stands where another was lost, and a repair that came to its end has put it there.

@@ -15,10 +15,11 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::append::{Landed, create};
-use crate::entry::{KeyRing, Place, blocking, decode, decode_header, encode, texts};
+use crate::entry::{Place, blocking, decode_header, encode, texts};
 use crate::head::Head;
 use crate::log::key_seq;
-use crate::{Entry, Error, Event, Log, Result, State, checkpoint};
+use crate::ring::KeyRing;
+use crate::{DataKeys, Entry, Error, Event, Log, Result, State, checkpoint};
 
 /// A checkpoint is worth its writing when this many entries or bytes lie after the last one.
 const CHECKPOINT_EVERY: (u64, u64) = (50, 4 << 20);
@@ -89,6 +90,8 @@ enum Request {
 struct Append {
     events: Vec<Event>,
     texts: Vec<String>,
+    /// The data keys from then on, when they change.
+    data: Option<Box<DataKeys>>,
     done: oneshot::Sender<Result<()>>,
 }
 
@@ -115,6 +118,7 @@ impl Writer {
             renew: Instant::now() + every,
             hint: Instant::now() + every,
             upkeep: None,
+            rotated: false,
         };
         tokio::spawn(appender.run(queue));
         Self { requests, shared, log, epoch }
@@ -130,9 +134,29 @@ impl Writer {
         self.submit(events).await
     }
 
+    /// Seals with a new data key from now on, wrapped for the keys that the log was opened with. The earlier ones stay,
+    /// sealed with it. One entry decides; the lease's end leaves a checkpoint that is sealed with the new key.
+    ///
+    /// # Errors
+    /// When the new key cannot be wrapped, or does not open again; or as [`Writer::append`].
+    pub async fn rotate(&self) -> Result<()> {
+        let ring = self.log.ring();
+        if ring.data.is_empty() {
+            return Err(Error::Key {
+                why: "the stack has no data key yet: none is needed before a secret is recorded".to_owned(),
+            });
+        }
+        let (data, key) = ring.succeed().await?;
+        self.ask(vec![Event::KeyInstalled { key }], Some(Box::new(data))).await
+    }
+
     /// Asks for an append, without waiting for it. Calls take their places in the log in the order in which they are
     /// made.
     pub fn submit(&self, events: Vec<Event>) -> Receipt {
+        self.ask(events, None)
+    }
+
+    fn ask(&self, events: Vec<Event>, data: Option<Box<DataKeys>>) -> Receipt {
         if events.is_empty() {
             return Receipt::known(Ok(()));
         }
@@ -141,7 +165,7 @@ impl Writer {
             Err(error) => return Receipt::known(Err(error)),
         };
         let (done, outcome) = oneshot::channel();
-        match self.requests.send(Request::Append(Append { events, texts, done })) {
+        match self.requests.send(Request::Append(Append { events, texts, data, done })) {
             Ok(()) => Receipt(Receiving::Coming(outcome)),
             Err(_) => Receipt::known(Err(closed())),
         }
@@ -166,7 +190,7 @@ impl Writer {
             return Ok(());
         }
         let (done, outcome) = oneshot::channel();
-        let nothing = Append { events: Vec::new(), texts: Vec::new(), done };
+        let nothing = Append { events: Vec::new(), texts: Vec::new(), data: None, done };
         self.requests.send(Request::Append(nothing)).map_err(|_| closed())?;
         outcome.await.map_err(|_| closed())?
     }
@@ -226,6 +250,8 @@ struct Appender {
     hint: Instant,
     /// Writing of a checkpoint or of the hint at the log's end, beside the appends.
     upkeep: Option<JoinHandle<()>>,
+    /// The data keys have changed: what was written before must not be the newest checkpoint.
+    rotated: bool,
 }
 
 impl Appender {
@@ -243,7 +269,7 @@ impl Appender {
             tokio::task::yield_now().await;
             drop(self.shared.cork.write().await);
             let batch = Batch::gather(first, &mut queue);
-            let Batch { mut events, mut texts, waiting, release } = batch;
+            let Batch { mut events, mut texts, data, waiting, release } = batch;
             let mut compacted = false;
             if release.is_some()
                 && let Some(event) = self.compaction().await
@@ -255,6 +281,11 @@ impl Appender {
             }
             let span = tracing::info_span!("append", seq = tracing::field::Empty, events = events.len());
             let outcome = self.commit(events, texts, release.is_some()).instrument(span).await;
+            if let Some(data) = data.filter(|_| outcome.is_ok()) {
+                self.ring.data = *data;
+                self.log.keep(&self.ring);
+                self.rotated = true;
+            }
             if outcome.as_ref().is_err_and(Error::is_fenced) {
                 self.shared.lost.cancel();
             }
@@ -304,9 +335,9 @@ impl Appender {
             drop(state);
             match create(self.log.backend(), &self.log.entry_key(seq), &encoded.bytes).await? {
                 Landed::Ours => {
-                    if encoded.installs.is_some() {
-                        self.ring.data_key = encoded.installs;
-                        self.log.keep(self.ring.clone());
+                    if let Some(data) = encoded.installs {
+                        self.ring.data = data;
+                        self.log.keep(&self.ring);
                     }
                     self.take_in(encoded.entry, encoded.bytes.len());
                     if let Some(until) = renewed {
@@ -339,7 +370,7 @@ impl Appender {
         let length = found.len();
         let mut ring = self.ring.clone();
         if header.writer != self.id {
-            let by = match decode(found, &mut ring).await {
+            let by = match self.log.decode(seq, &found, &mut ring).await {
                 Ok(Ok(entry)) => entry.events.iter().find_map(|event| match event {
                     Event::LeaseAcquired { holder, .. } | Event::LeaseBroken { by: holder, .. } => {
                         Some(holder.to_string())
@@ -355,7 +386,7 @@ impl Appender {
         let entry = self.log.linked(seq, found, &state, &mut ring).await?;
         drop(state);
         self.ring = ring;
-        self.log.keep(self.ring.clone());
+        self.log.keep(&self.ring);
         self.take_in(entry, length);
         Ok(())
     }
@@ -391,7 +422,7 @@ impl Appender {
             let _ = upkeep.await;
         }
         let state = self.state();
-        let checkpoint = compacted || self.checkpoint_due(&state);
+        let checkpoint = compacted || self.rotated || self.checkpoint_due(&state);
         upkeep(&self.log, Arc::clone(&state), checkpoint).await;
         if compacted && let Err(error) = self.log.remove_compacted(&state).await {
             tracing::warn!(%error, "old entries of the state log were not removed; the next compaction does it");
@@ -427,8 +458,8 @@ async fn upkeep(log: &Log, state: Arc<State>, checkpoint: bool) {
 
 async fn write_checkpoint(log: &Log, state: Arc<State>) -> Result<()> {
     let (seq, bases) = (state.seq, state.bases.clone());
-    let (stack, key) = (log.stack().to_owned(), log.data_key());
-    let bytes = blocking(move || checkpoint::encode(&stack, &state, key.as_ref())).await?;
+    let (stack, keys) = (log.stack().to_owned(), log.data_keys());
+    let bytes = blocking(move || checkpoint::encode(&stack, &state, &keys)).await?;
     let backend = log.backend();
     backend.put(&log.checkpoint_key(seq), bytes).await?;
     log.tail().checkpoint.store(seq, Ordering::Relaxed);
@@ -446,6 +477,7 @@ async fn write_checkpoint(log: &Log, state: Arc<State>) -> Result<()> {
 struct Batch {
     events: Vec<Event>,
     texts: Vec<String>,
+    data: Option<Box<DataKeys>>,
     waiting: Vec<oneshot::Sender<Result<()>>>,
     release: Option<oneshot::Sender<Result<()>>>,
 }
@@ -458,7 +490,8 @@ impl Batch {
         let mut next = first.or_else(|| queue.try_recv().ok());
         while let Some(request) = next {
             match request {
-                Request::Append(Append { mut events, mut texts, done }) => {
+                Request::Append(Append { mut events, mut texts, data, done }) => {
+                    batch.data = data.or(batch.data);
                     bytes += texts.iter().map(String::len).sum::<usize>();
                     batch.events.append(&mut events);
                     batch.texts.append(&mut texts);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::*;
 use plinth_provider::{Urn, Value};
 use plinth_state::{
-    Backend, Delta, Edit, Error, Event, Finish, Log, Migration, Retention, RevisionStarted, State, Tracked,
-    Writer, verify,
+    Backend, Delta, Edit, Error, Event, Finish, Former, Log, Migration, Retention, RevisionStarted, State,
+    Tracked, Writer, verify,
 };
 
 async fn platform(backend: &Arc<dyn Backend>) -> Writer {
@@ -137,6 +137,7 @@ fn migration(from: &Arc<dyn Backend>, to: &Arc<dyn Backend>) -> Migration {
         to: Arc::clone(to),
         to_url: "memory://".into(),
         keys: no_keys(),
+        former: Former::default(),
         holder: holder("mover"),
         lock_timeout: Duration::ZERO,
     }

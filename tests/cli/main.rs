@@ -1,8 +1,10 @@
 //! The binary as a user runs it: each test has a folder of its own, an embedded cloud of its own, and real clients.
 
+mod canary;
 mod cluster;
 mod crash;
 mod day_two;
+mod keys;
 mod main_job;
 mod mistakes;
 mod promotion;

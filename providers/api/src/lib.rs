@@ -14,6 +14,7 @@ mod path;
 mod property;
 mod provider;
 mod recorded_form;
+mod redact;
 mod resource;
 mod schema;
 mod urn;
@@ -29,6 +30,7 @@ pub use provider::{
     ReadRequest, Reporter, Request, Silent,
 };
 pub use recorded_form::exposed;
+pub use redact::Redactor;
 pub use resource::{Kind, Options, Program, Recorded, Resource, Timeouts, Typed};
 pub use schema::KindSchema;
 pub use urn::{Urn, UrnError};

@@ -48,8 +48,8 @@ pub async fn export(
         "pending": serde_json::to_value(pending).map_err(failed)?,
     });
     if !show_secrets && plinth_state::holds_secret(&tree) {
-        let (key, wrapped) = session.log.sealing_key(state).await?;
-        seal_tree(&key, &mut tree)?;
+        let (keys, wrapped) = session.log.sealing_keys(state).await?;
+        seal_tree(&keys, &mut tree)?;
         tree["key"] = serde_json::to_value(wrapped).map_err(failed)?;
     }
     let text = serde_json::to_string_pretty(&tree).map_err(failed)? + "\n";
@@ -103,8 +103,8 @@ pub async fn import(
     }
     if let Some(wrapped) = tree.as_object_mut().and_then(|map| map.remove("key")) {
         let wrapped = serde_json::from_value(wrapped).map_err(|error| wrong(format!("its key: {error}")))?;
-        let key = session.log.unwrap_key(&wrapped).await?;
-        open_tree(&key, &mut tree)?;
+        let keys = session.log.unwrap_keys(&wrapped).await?;
+        open_tree(&keys, &mut tree)?;
     }
     let resources: Vec<Tracked> = serde_json::from_value(tree["resources"].take())
         .map_err(|error| wrong(format!("its resources cannot be read: {error}")))?;

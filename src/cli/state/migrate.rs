@@ -1,10 +1,13 @@
 //! `plinth state migrate`
 
+use std::path::PathBuf;
+
 use clap::Args;
-use plinth_state::Migration;
+use plinth_stacks::model::Encryption;
+use plinth_state::{Former, Migration};
 
 use super::super::failure::{Code, Failure};
-use super::super::session::Home;
+use super::super::session::{Home, azure_credentials};
 use super::super::stack_args::{OutputArgs, PlaceArgs};
 use super::{LockArgs, holder};
 use crate::present;
@@ -24,6 +27,9 @@ pub struct Migrate {
     /// The passphrase that protects secrets in state; without one, an identity file beside the state does
     #[arg(long, env = "PLINTH_PASSPHRASE", hide_env_values = true, hide = true)]
     passphrase: Option<String>,
+    /// The age identity file that opens secrets in state [default: one beside the state]
+    #[arg(long, env = "PLINTH_IDENTITY", hide = true, value_name = "FILE")]
+    identity: Option<PathBuf>,
     #[command(flatten)]
     lock: LockArgs,
     #[command(flatten)]
@@ -41,15 +47,22 @@ impl Migrate {
             rehearse: false,
             faults: None,
             passphrase: self.passphrase.clone(),
+            identity: self.identity.clone(),
         };
         let old = Home::of(&place(&self.from), None, "")?;
         let new = Home::of(&place(&self.to), None, "")?;
-        let keys = old.keys(&place(&self.from), plinth_stacks::model::Encryption::Auto)?;
+        let keys = old.keys(&place(&self.from), &Encryption::Auto)?;
         let migration = Migration {
             from: crate::cli::storage::open(&old.url).await?,
             to: crate::cli::storage::open(&new.url).await?,
             to_url: new.url.clone(),
             keys,
+            // There is no stack file here: the log says which key each stack needs.
+            former: Former {
+                passphrase: self.passphrase.clone(),
+                identity: Some(self.identity.clone().unwrap_or_else(|| old.identity.clone())),
+                azure: azure_credentials(),
+            },
             holder: holder("state migrate"),
             lock_timeout: self.lock.timeout(),
         };

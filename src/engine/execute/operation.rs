@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use plinth_provider::{
-    Applied, Class, Context, Error, Options, Provider, Recorded, Reporter, Request, Urn, Value,
+    Applied, Class, Context, Error, Options, Provider, Recorded, Redactor, Reporter, Request, Urn, Value,
 };
 use plinth_state::{Action, Event as LogEvent, Intent, OutcomeResult, Writer, class_name};
 use rand::RngExt;
@@ -37,6 +37,8 @@ pub struct Shared {
     pub stop_now: CancellationToken,
     /// Creates of an earlier run that are still open; an operation on the same resource takes their place.
     pub doubts: Arc<Mutex<HashMap<Urn, u64>>>,
+    /// Knows the stack's own secrets.
+    pub redactor: Arc<Redactor>,
     /// Where to tell that a call has returned.
     pub returns: mpsc::UnboundedSender<Returned>,
 }
@@ -250,12 +252,23 @@ impl Operation {
         }
     }
 
+    /// What no text of the provider may show, whoever echoes it.
+    fn redactor(&self, shared: &Shared) -> Redactor {
+        let recorded = match &self.call {
+            Call::Create { .. } => None,
+            Call::Update(recorded) | Call::Import(recorded) | Call::Delete { recorded, .. } => Some(recorded),
+        };
+        let recorded = recorded.into_iter().flat_map(|recorded| [&recorded.inputs, &recorded.outputs]);
+        Redactor::of([&self.inputs].into_iter().chain(&self.connection).chain(recorded)).and(&shared.redactor)
+    }
+
     /// The outer error: the lease could not be held, so that nothing more may be done.
     async fn try_until_done(
         &self,
         context: &Context,
         pace: Option<&Pace>,
         shared: &Shared,
+        redactor: &Redactor,
     ) -> plinth_state::Result<Result<Option<Applied>, Error>> {
         let (began, mut failures) = (Instant::now(), 0);
         for attempt in 1.. {
@@ -272,7 +285,7 @@ impl Operation {
             );
             let error = match self.call_once(context, shared).instrument(span.clone()).await {
                 Ok(applied) => return Ok(Ok(applied)),
-                Err(error) => error,
+                Err(error) => redactor.error(error),
             };
             // The class alone: a message may quote what a system said, and a trace goes to other places than the log.
             span.record("error", class_name(error.class));
@@ -355,20 +368,27 @@ impl Doing {
     async fn finish(self) -> Ended {
         let Self { operation, task, op, token, handle, pace, shared } = self;
         let started = Instant::now();
+        let redactor = Arc::new(operation.redactor(&shared));
         let context = Context {
             stack: shared.stack.to_string(),
             token,
             deadline: started + operation.timeout,
             cancel: shared.stop_now.clone(),
-            reporter: Arc::new(StepReporter { urn: operation.urn.clone(), op, shared: shared.clone() }),
+            reporter: Arc::new(StepReporter {
+                urn: operation.urn.clone(),
+                op,
+                shared: shared.clone(),
+                redactor: Arc::clone(&redactor),
+            }),
             handle,
             take_over: operation.take_over.clone(),
             beside: operation.beside().cloned(),
         };
         let urn = operation.urn.clone();
         let beside = shared.clone();
+        let hidden = Arc::clone(&redactor);
         let call = async move {
-            let result = operation.try_until_done(&context, pace.as_ref(), &beside).await;
+            let result = operation.try_until_done(&context, pace.as_ref(), &beside, &hidden).await;
             let left = match &result {
                 Ok(Err(error)) if error.class != Class::Cancelled => {
                     operation.left_behind(&context, error).await
@@ -381,6 +401,7 @@ impl Doing {
             Ok(returned) => returned,
             // The intent stays without an outcome; recovery finds out what became of it.
             Err(panic) => {
+                let panic = redactor.clean(&panic.to_string());
                 let what = format!("the provider of {} failed in an unforeseen way: {panic}", urn.kind());
                 let help =
                     "this is a mistake in Plinth; what became of the step is found out by the next run";
@@ -436,16 +457,21 @@ struct StepReporter {
     urn: Urn,
     op: u64,
     shared: Shared,
+    redactor: Arc<Redactor>,
 }
 
 #[async_trait::async_trait]
 impl Reporter for StepReporter {
     fn waiting(&self, reason: &str) {
-        self.shared.events.send(Event::StepWaiting { urn: self.urn.clone(), reason: reason.to_owned() });
+        self.shared
+            .events
+            .send(Event::StepWaiting { urn: self.urn.clone(), reason: self.redactor.clean(reason) });
     }
 
     fn warning(&self, message: &str) {
-        self.shared.events.send(Event::StepWarning { urn: self.urn.clone(), message: message.to_owned() });
+        self.shared
+            .events
+            .send(Event::StepWarning { urn: self.urn.clone(), message: self.redactor.clean(message) });
     }
 
     async fn started(&self, handle: &str) -> plinth_provider::Result<()> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use plinth_provider::{Class, Error, Lane, Urn, Value};
+use plinth_provider::{Class, Error, Lane, Redactor, Urn, Value};
 use plinth_state::class_name;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -65,6 +65,7 @@ impl<'a> Run<'a> {
             events: execution.events.clone(),
             stop_now: execution.interrupt.stop_now.clone(),
             doubts: Arc::new(Mutex::new(execution.doubts.clone())),
+            redactor: Arc::new(Redactor::of(execution.state.secrets.values().map(|secret| &secret.value))),
             returns,
         };
         let outputs = plan

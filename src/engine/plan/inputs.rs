@@ -1,7 +1,7 @@
 //! From declared inputs to those that a provider is given: the one place where they are checked, at plan time and again
 //! once everything is known.
 
-use plinth_provider::{Error, KindSchema, Options, Path, Provider, Recorded, Result, Urn, Value};
+use plinth_provider::{Error, KindSchema, Options, Path, Provider, Recorded, Redactor, Result, Urn, Value};
 
 /// Checks resolved inputs, wraps what the kind calls secret, keeps the name of what exists and what changes are ignored.
 ///
@@ -15,7 +15,9 @@ pub fn prepare(
     recorded: Option<&Recorded>,
     options: &Options,
 ) -> Result<Value> {
-    let mut inputs = provider.check(urn, declared.clone())?;
+    // A refusal may quote what it refuses.
+    let checked = provider.check(urn, declared.clone());
+    let mut inputs = checked.map_err(|error| Redactor::of([declared]).error(error))?;
     if let Some(path) = schema.computed_in(&inputs) {
         return Err(Error::invalid(format!("`{path}` is computed by the system and cannot be set"))
             .at(path)

@@ -55,7 +55,7 @@ pub(crate) fn resolve(tree: &Value, locations: &Locations) -> (Option<Value>, Ve
     (Some(resolved), missing)
 }
 
-fn at_mut<'v>(value: &'v mut Value, path: &Path) -> Option<&'v mut Value> {
+pub(super) fn at_mut<'v>(value: &'v mut Value, path: &Path) -> Option<&'v mut Value> {
     path.segments().iter().try_fold(value, |value, segment| match segment {
         plinth_provider::Segment::Key(key) => value.get_mut(key),
         plinth_provider::Segment::Index(index) => value.get_mut(index),

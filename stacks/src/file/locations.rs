@@ -7,6 +7,7 @@ use plinth_provider::{Path, Segment};
 use super::diagnostic::{Diagnostic, Location};
 use super::environment::Environment;
 use super::node::{Children, Place, Places, Sources};
+use super::secrets::StackSecrets;
 
 /// Where the parts of a merged stack file stand, and what was passed in for it. Cheap to look up, compact to keep.
 #[derive(Debug, Clone, Default)]
@@ -14,10 +15,17 @@ pub struct Locations {
     pub(crate) sources: Sources,
     pub(crate) root: Places,
     pub(crate) environment: Environment,
+    pub(crate) secrets: StackSecrets,
     pub(crate) directory: PathBuf,
 }
 
 impl Locations {
+    /// With the stack's own secrets, for what `{ fromStack: NAME }` and `${secret.NAME}` refer to.
+    #[must_use]
+    pub fn with_secrets(self, secrets: StackSecrets) -> Self {
+        Self { secrets, ..self }
+    }
+
     /// Where the part at a path (such as `platform.loki.ingester.replicas`) stands. For what is not written in any
     /// file, the place of the nearest part around it that is.
     pub fn find(&self, path: &Path) -> Option<Location> {

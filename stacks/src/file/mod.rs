@@ -12,6 +12,7 @@ mod parse;
 mod patterns;
 mod promotion;
 mod references;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -26,6 +27,7 @@ pub use diagnostic::{Diagnostic, Location, Snippet};
 pub(crate) use interpolation::{Piece, pieces, split};
 pub use locations::Locations;
 pub use promotion::{overlay, promotable};
+pub use secrets::{SecretUse, StackSecrets, check_secret_name};
 
 use crate::model::Stack;
 use node::{Node, Sources};
@@ -39,9 +41,12 @@ pub struct Loaded {
     pub tree: Value,
     /// Where the parts of the tree stand.
     pub locations: Locations,
-    /// Secrets that the file expects from the environment and that were not passed in. The stack holds generated ones
-    /// in their place, which is right for looking at it and for rehearsing it, and wrong for applying it.
+    /// Secrets that the file expects from the environment, or that are to be set for the stack, and that were not passed
+    /// in. The stack holds made-up ones in their place, which is right for looking at it and for rehearsing it, and wrong for
+    /// applying it.
     pub missing: Vec<Diagnostic>,
+    /// Where the file refers to the stack's own secrets.
+    pub secret_uses: Vec<SecretUse>,
 }
 
 impl Loaded {
@@ -91,11 +96,14 @@ pub fn load_from_tree(tree: Value, locations: Locations) -> Result<Loaded, Vec<D
     let mut found = Vec::new();
     validate::validate(&SCHEMA, &tree, &locations.root, &locations.sources, &mut found);
     references::check(&tree, &locations.root, &locations.sources, &mut found);
-    let (resolved, missing) = environment::resolve(&tree, &locations);
+    let (resolved, mut missing) = environment::resolve(&tree, &locations);
+    let secret_uses = secrets::uses(&tree);
+    let resolved = secrets::resolve(resolved, &tree, &secret_uses, &locations, &mut missing);
     let resolved = resolved.as_ref().unwrap_or(&tree);
     let stack = match Stack::deserialize(resolved) {
         Ok(mut stack) => {
             stack.directory.clone_from(&locations.directory);
+            stack.secrets.clone_from(&locations.secrets.values);
             meaning::check(&stack, &tree, &locations, &mut found);
             Some(stack)
         }
@@ -110,7 +118,7 @@ pub fn load_from_tree(tree: Value, locations: Locations) -> Result<Loaded, Vec<D
         }
     };
     match stack {
-        Some(stack) if found.is_empty() => Ok(Loaded { stack, tree, locations, missing }),
+        Some(stack) if found.is_empty() => Ok(Loaded { stack, tree, locations, missing, secret_uses }),
         _ => {
             found.sort_by(|one, other| one.location.cmp(&other.location));
             found.dedup();
@@ -133,7 +141,7 @@ fn finish(
     let (tree, places) = root.split(&sources);
     let environment = environment::gather(&tree, environment);
     let directory = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    load_from_tree(tree, Locations { sources, root: places, environment, directory })
+    load_from_tree(tree, Locations { sources, root: places, environment, directory, ..Locations::default() })
 }
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
@@ -142,6 +150,7 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     schema.insert("title".to_owned(), "Plinth stack file".into());
     let mut schema = schema.to_value();
     environment::extend_schema(&mut schema);
+    secrets::extend_schema(&mut schema);
     schema
 });
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::diagnostic::{Diagnostic, closest};
 use super::interpolation::{Piece, pieces, split};
 use super::node::{Children, Place, Places, Sources};
+use super::secrets::{self, check_secret_name};
 use super::validate::MOST_DIAGNOSTICS;
 
 /// Tells every mistake in the graph of `resources:`.
@@ -180,6 +181,7 @@ impl<'a> Graph<'a, '_> {
             let (target, name, path) =
                 split(reference, |name| self.names.get(name).map(|(position, _)| *position));
             match target {
+                None if name == secrets::PREFIX => self.secret(path, place),
                 None => self.dangling(name, place, "a reference", Some(reference)),
                 Some(_) if path.is_empty() => self.tell(
                     place,
@@ -191,6 +193,18 @@ impl<'a> Graph<'a, '_> {
                 ),
                 Some(target) => self.edge(position, target, name, place),
             }
+        }
+    }
+
+    /// `${secret.NAME}`, in a file without a resource of the name `secret`. Whether it is set is not the file's matter.
+    fn secret(&mut self, name: &str, place: Place) {
+        if let Err(why) = check_secret_name(name) {
+            self.tell(
+                place,
+                format!("`${{secret.{name}}}` does not name a secret of the stack"),
+                Some(why.to_owned()),
+                Some("write `${secret.NAME}`; `plinth secrets list` lists the names".to_owned()),
+            );
         }
     }
 

@@ -12,6 +12,7 @@ mod settings;
 mod storage;
 mod workload;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use cloud::*;
@@ -66,6 +67,9 @@ pub struct Stack {
     /// The folder of the stack file, where relative paths start. Set by the loader.
     #[serde(skip)]
     pub directory: PathBuf,
+    /// The stack's own secrets, as far as they are known. Set by the loader.
+    #[serde(skip)]
+    pub secrets: BTreeMap<String, SecretText>,
 }
 
 fn local() -> Cloud {

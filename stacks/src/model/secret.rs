@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Where a secret comes from. Prefer `fromExternalSecret` where an External Secrets store exists, and `generate` for
+/// Where a secret comes from. Prefer `fromStack` (set with `plinth secrets set`), `fromExternalSecret` where an External Secrets store exists, and `generate` for
 /// what only the platform itself needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

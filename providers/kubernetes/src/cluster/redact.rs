@@ -1,50 +1,27 @@
 //! Takes secrets out of the server's error texts: they echo values, and diffs of whole pods.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use plinth_provider::{Error, Value};
 
-const MASK: &str = "(secret)";
-/// Shorter texts would blot out ordinary words.
-const LEAST: usize = 4;
 /// The longest quoted value that is shown.
 const SHORT: usize = 120;
 
 /// Knows the texts that must not be shown.
 #[derive(Debug, Default)]
 pub(crate) struct Redactor {
-    texts: Vec<String>,
+    texts: plinth_provider::Redactor,
 }
 
 impl Redactor {
     /// The secrets and the environment values of some inputs.
     pub(crate) fn of(inputs: &Value) -> Self {
         let mut texts = Vec::new();
-        inputs.secret_texts(&mut |text| {
-            if let Ok(bytes) = STANDARD.decode(text)
-                && let Ok(plain) = String::from_utf8(bytes)
-            {
-                texts.push(plain);
-            }
-            texts.push(text.to_owned());
-        });
         env_values(inputs, &mut texts);
-        texts.retain(|text| text.len() >= LEAST);
-        // Longest first: a text may hold another.
-        texts.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        texts.dedup();
-        Self { texts }
+        Self { texts: plinth_provider::Redactor::of([inputs]).with(texts) }
     }
 
     /// A text without them, and without values that run over lines.
     pub(crate) fn clean(&self, text: &str) -> String {
-        let mut clean = text.to_owned();
-        for secret in &self.texts {
-            if clean.contains(secret.as_str()) {
-                clean = clean.replace(secret.as_str(), MASK);
-            }
-        }
-        shorten(&clean)
+        shorten(&self.texts.clean(text))
     }
 
     /// An error without them.

@@ -9,6 +9,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ClientBuilder, ConfigExt};
 use plinth_provider::Result;
+use rustls::crypto::CryptoProvider;
 use tower::BoxError;
 use tower::util::{MapErrLayer, option_layer};
 
@@ -25,12 +26,22 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// # Errors
 /// When the configuration's certificates or credentials cannot be used.
 pub fn client_of(mut config: kube::Config) -> Result<kube::Client> {
+    choose_ciphers();
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT);
     // Through a proxy the library's own client goes; it knows their kinds.
     let client =
         if config.proxy_url.is_some() { kube::Client::try_from(config) } else { multiplexed(&config) };
     client.map_err(|error| refused(format!("cannot make a client: {error}")))
+}
+
+/// Other clients in the same process may bring another implementation of TLS's ciphers along, and where there are two,
+/// rustls takes none by itself.
+fn choose_ciphers() {
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may have been first: as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
 }
 
 fn multiplexed(config: &kube::Config) -> Result<kube::Client, kube::Error> {
