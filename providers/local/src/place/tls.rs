@@ -14,7 +14,7 @@ use rcgen::{
 use serde::{Deserialize, Serialize};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::PlaceError;
@@ -45,6 +45,11 @@ impl Identity {
 
     /// What connections are accepted with.
     pub fn acceptor(&self) -> Result<TlsAcceptor, PlaceError> {
+        // Clients in this process may find two implementations of ciphers compiled in, and then take none by themselves.
+        // Who was first decides; either is as good.
+        if CryptoProvider::get_default().is_none() {
+            let _ = ring::default_provider().install_default();
+        }
         let read = |text: &str| BASE64.decode(text).map_err(|error| failed(&error));
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(read(&self.key)?));
         let chain = vec![CertificateDer::from(read(&self.certificate)?)];
