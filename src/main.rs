@@ -4,5 +4,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    plinth::cli::main()
+    plinth::run(plinth::Setup::new())
 }

@@ -5,6 +5,7 @@ use clap::Args;
 use plinth_stacks::check::Severity;
 
 use super::failure::{Code, Failure};
+use super::own;
 use super::session::load;
 use super::stack_args::{StackArgs, style};
 use crate::present;
@@ -21,7 +22,7 @@ impl Check {
     pub fn run(self) -> Result<Code, Failure> {
         let loaded = load(&self.stack.file(), &self.stack.stack)?;
         let target = plinth_stacks::program::Target { rehearse: self.stack.place.rehearse, offline: true };
-        plinth_stacks::program::program(&loaded.stack, &target)?;
+        own::resources(&loaded, &target)?;
         let report = plinth_stacks::check::check(&loaded.stack, &loaded.locations);
         if self.stack.output.json {
             for event in present::check::events(&report) {

@@ -2,10 +2,11 @@
 
 use clap::{Args, ValueEnum};
 use plinth_provider::{Providers, builtin::Builtin};
-use plinth_stacks::program::{Target as ProgramTarget, program};
+use plinth_stacks::program::Target as ProgramTarget;
 use plinth_state::State;
 
 use super::failure::{Code, Failure};
+use super::own;
 use super::session::{Session, load};
 use super::stack_args::StackArgs;
 use crate::engine::{Facts, Plan, Schedule, Scope, Target, plan, weights};
@@ -34,8 +35,8 @@ impl Graph {
     /// Runs the command.
     pub async fn run(self) -> Result<Code, Failure> {
         let loaded = load(&self.stack.file(), &self.stack.stack)?;
-        let resources =
-            program(&loaded.stack, &ProgramTarget { rehearse: self.stack.place.rehearse, offline: true })?;
+        let rehearse = self.stack.place.rehearse;
+        let resources = own::resources(&loaded, &ProgramTarget { rehearse, offline: true })?;
         // Planning needs the providers, and these need no systems for it.
         let nowhere = plinth_local::Place::new(std::path::Path::new(""), plinth_local::Options::default());
         let providers = Providers::new()
@@ -44,6 +45,8 @@ impl Graph {
             .with(std::sync::Arc::new(plinth_kubernetes::Kubernetes::new(std::sync::Arc::new(
                 plinth_kubernetes::KubeconfigConnector::new(Vec::new(), None),
             ))));
+        let own = own::providers(&loaded, rehearse, std::path::Path::new(""))?;
+        let providers = own.into_iter().fold(providers, Providers::with);
         let target = Target::new("graph", resources, &providers)?;
         let drawing = self.drawing(loaded.stack.name.as_str(), &target, &providers).await;
         if self.stack.output.json {

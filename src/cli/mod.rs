@@ -18,6 +18,7 @@ mod interrupt;
 mod local;
 mod lookup;
 mod output;
+mod own;
 mod plan;
 mod promote;
 mod render;
@@ -102,8 +103,8 @@ impl Command {
     }
 }
 
-/// Runs the command line with the process's arguments.
-pub fn main() -> ExitCode {
+/// Runs the command line with the process's arguments; [`crate::run`] has said what a crate adds to it.
+pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

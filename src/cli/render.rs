@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use plinth_provider::{Provider, Resource};
-use plinth_stacks::program::{Target, program};
+use plinth_stacks::program::Target;
 
 use super::failure::{Code, Failure};
+use super::own;
 use super::session::load;
 use super::stack_args::StackArgs;
 use crate::present;
@@ -25,8 +26,8 @@ impl Render {
     /// Runs the command.
     pub fn run(self) -> Result<Code, Failure> {
         let loaded = load(&self.stack.file(), &self.stack.stack)?;
-        let resources =
-            program(&loaded.stack, &Target { rehearse: self.stack.place.rehearse, offline: true })?;
+        let target = Target { rehearse: self.stack.place.rehearse, offline: true };
+        let resources = own::resources(&loaded, &target)?;
         let kubernetes = plinth_kubernetes::Kubernetes::new(std::sync::Arc::new(
             plinth_kubernetes::KubeconfigConnector::new(Vec::new(), None),
         ));

@@ -8,7 +8,7 @@ use plinth_local::{LocalCloud, Place};
 use plinth_provider::{Path, Provider, Providers, Resource, Urn, Value, builtin::Builtin};
 use plinth_stacks::file::{self, Loaded, StackSecrets};
 use plinth_stacks::model::{Cloud, Concurrency, Encryption, SecretText};
-use plinth_stacks::program::{Target as ProgramTarget, program};
+use plinth_stacks::program::Target as ProgramTarget;
 use plinth_state::{
     AwsKms, AzureCredentials, AzureKeyVault, Clock, Former, GcpKms, Holder, Keys, Log, Retention, State,
 };
@@ -19,6 +19,7 @@ use tracing::Instrument;
 use super::embedded::Embedded;
 use super::failure::{Diagnostic, Failure};
 use super::interrupt;
+use super::own;
 use super::stack_args::{PlaceArgs, StackArgs, error_style};
 use crate::engine::{Engine, Events, Limits, PlanError, Reading, Refresh, RunError, Settings, Target, due};
 use crate::faults::Injector;
@@ -69,6 +70,11 @@ impl Home {
             place: folder.join("_local"),
             identity: folder.join("_identity.txt"),
         })
+    }
+
+    /// The folder for what stands in for the systems of a program's own providers.
+    pub fn own_systems(&self) -> PathBuf {
+        self.place.with_file_name("_own")
     }
 
     /// What opens the secrets in state. A rehearsal needs nobody's keys: it has an identity file of its own.
@@ -230,7 +236,7 @@ impl Session {
             state,
             ahead: Arc::default(),
         };
-        session.connect();
+        session.connect()?;
         session.check_limits()?;
         Ok(session)
     }
@@ -247,7 +253,7 @@ impl Session {
         }
     }
 
-    fn connect(&mut self) {
+    fn connect(&mut self) -> Result<(), Failure> {
         let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(Builtin)];
         let embedded = self.rehearse || matches!(self.loaded.stack.cloud, Cloud::Local(_));
         if embedded {
@@ -262,19 +268,21 @@ impl Session {
             providers.push(Arc::new(Kubernetes::new(cluster.clone())));
             self.cluster = Some(cluster);
         }
+        providers.extend(own::providers(&self.loaded, self.rehearse, &self.home.own_systems())?);
         self.providers = providers.into_iter().fold(Providers::new(), |all, provider| {
             all.with(match &self.faults {
                 Some(faults) => faults.provider(provider),
                 None => provider,
             })
         });
+        Ok(())
     }
 
     /// A limit for a provider that does not take part would limit nothing.
     fn check_limits(&self) -> Result<(), Failure> {
         let Some(Concurrency::Each(each)) = &self.loaded.stack.settings.concurrency else { return Ok(()) };
         let known: Vec<&str> = self.providers.iter().map(|provider| provider.name()).collect();
-        for name in each.providers.keys().filter(|name| !known.contains(&name.as_str())) {
+        if let Some(name) = each.providers.keys().find(|name| !known.contains(&name.as_str())) {
             let path = Path::parse("settings.concurrency.providers").key(name);
             let message = format!("no provider of this stack is called `{name}`");
             let placed = self.loaded.locations.diagnostic(&path, message);
@@ -306,7 +314,7 @@ impl Session {
             return Err(self.loaded.missing.clone().into());
         }
         let target = ProgramTarget { rehearse: self.rehearse, offline: false };
-        Ok(program(&self.loaded.stack, &target)?)
+        own::resources(&self.loaded, &target)
     }
 
     /// What is to be applied, from the stack file.

@@ -162,6 +162,11 @@ impl<K> Typed<K> {
     pub fn output(&self, path: &str) -> OutputRef {
         OutputRef { urn: self.urn.clone(), path: Path::parse(path) }
     }
+
+    /// One of its outputs as a text that may stand inside other texts of typed inputs; see [`OutputRef::mark`].
+    pub fn text(&self, path: &str) -> String {
+        self.output(path).mark()
+    }
 }
 
 /// What a program writes its resources into.
@@ -195,7 +200,20 @@ impl Program {
     /// # Errors
     /// When the name cannot stand in a URN or the inputs do not serialize.
     pub fn declare<K: Kind>(&mut self, name: &str, inputs: &K) -> crate::Result<Typed<K>> {
-        let urn = self.urn(K::KIND, name).map_err(|error| crate::Error::invalid(error.to_string()))?;
+        self.declare_as(K::KIND, name, inputs)
+    }
+
+    /// Declares a resource of a type that does not itself know its kind.
+    ///
+    /// # Errors
+    /// As [`Program::declare`].
+    pub fn declare_as<T: Serialize>(
+        &mut self,
+        kind: &str,
+        name: &str,
+        inputs: &T,
+    ) -> crate::Result<Typed<T>> {
+        let urn = self.urn(kind, name).map_err(|error| crate::Error::invalid(error.to_string()))?;
         let inputs =
             typed(inputs).map_err(|error| crate::Error::invalid(format!("inputs of {urn}: {error}")))?;
         self.add(Resource::new(urn.clone(), inputs));

@@ -14,6 +14,7 @@ pub(crate) fn check(stack: &Stack, tree: &Value, locations: &Locations, found: &
     let mut rules = Rules { locations, found };
     rules.node_pools(stack);
     rules.cloud(stack);
+    rules.promoted_parameters(stack);
     rules.unique(
         stack.storage.classes.iter().map(|class| class.name.as_str()),
         "storage.classes",
@@ -93,6 +94,25 @@ impl Rules<'_> {
                     "cloud.network.vpcCidr",
                     format!("a VPC of the range `{}` cannot be made", aws.network.vpc_cidr),
                     "choose an IPv4 range from /16 to /20, so that public and private subnets in every zone fit",
+                );
+            }
+        }
+    }
+
+    /// A mistyped name would quietly promote nothing.
+    fn promoted_parameters(&mut self, stack: &Stack) {
+        for (position, path) in stack.settings.promote_parameters.iter().enumerate() {
+            let mut steps = path.split('.');
+            let first = steps.next().and_then(|step| stack.parameters.get(step));
+            if steps.try_fold(first, |value, step| Some(value?.get(step))).flatten().is_none() {
+                let near = closest(path, stack.parameters.keys().map(String::as_str));
+                self.tell(
+                    &format!("settings.promoteParameters[{position}]"),
+                    format!("there is no parameter `{path}` to promote"),
+                    near.map_or_else(
+                        || "name one that stands under `parameters`".to_owned(),
+                        |near| format!("did you mean `{near}`?"),
+                    ),
                 );
             }
         }

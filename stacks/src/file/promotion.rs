@@ -35,7 +35,21 @@ pub fn promotable(tree: &Value) -> Value {
         let steps: Vec<&str> = path.split('.').collect();
         copy(tree, &steps, &mut part);
     }
+    for steps in parameters(tree) {
+        copy(tree, &steps, &mut part);
+    }
     part
+}
+
+/// The parameters of a program of one's own that its stack file lists as promotable.
+fn parameters(tree: &Value) -> Vec<Vec<&str>> {
+    let listed = tree.pointer("/settings/promoteParameters").and_then(Value::as_array);
+    let paths = listed.into_iter().flatten().filter_map(Value::as_str);
+    paths.map(|path| std::iter::once("parameters").chain(path.split('.')).collect()).collect()
+}
+
+fn says(tree: &Value, steps: &[&str]) -> bool {
+    steps.iter().try_fold(tree, |value, step| value.get(step)).is_some()
 }
 
 fn copy(from: &Value, steps: &[&str], to: &mut Value) {
@@ -60,6 +74,11 @@ pub fn overlay(target: Value, promoted: &Value, base: &Value) -> Value {
     for path in PROMOTABLE {
         let steps: Vec<&str> = path.split('.').collect();
         descend(&mut target, Some(promoted), Some(base), &steps);
+    }
+    let own = target.clone();
+    // A parameter that only one of the two stacks lists stays what it is.
+    for steps in parameters(&own).iter().filter(|steps| says(promoted, steps)) {
+        descend(&mut target, Some(promoted), Some(base), steps);
     }
     target
 }
@@ -183,6 +202,24 @@ mod tests {
             overlay(own, &promoted, &base),
             json!({ "cluster": {}, "catalogue": { "loki": { "version": "3.7.7" } } })
         );
+    }
+
+    #[test]
+    fn parameters_are_promoted_where_both_stacks_list_them() {
+        let stack = |image: &str, size: i64, listed: &[&str]| {
+            json!({
+                "parameters": { "image": image, "size": size },
+                "settings": { "promoteParameters": listed },
+            })
+        };
+        let promoted = promotable(&stack("v2", 1, &["image", "size"]));
+        assert_eq!(promoted, json!({ "parameters": { "image": "v2", "size": 1 } }));
+        let own = stack("v1", 9, &["image"]);
+        let base = promotable(&own);
+        assert_eq!(overlay(own.clone(), &promoted, &base), stack("v2", 9, &["image"]));
+        assert_eq!(overlay(own.clone(), &promotable(&stack("v2", 1, &[])), &base), own);
+        let edited = stack("v3", 9, &["image"]);
+        assert_eq!(overlay(edited.clone(), &promoted, &base), edited);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod cloud;
 mod cluster;
 pub mod forms;
+mod parameters;
 mod platform;
 mod resource;
 mod scalars;
@@ -61,6 +62,9 @@ pub struct Stack {
     /// More resources, of any kind of any provider.
     #[serde(default)]
     pub resources: Vec<ResourceEntry>,
+    /// What a program of one's own is told: anything, in the program's own words.
+    #[serde(default)]
+    pub parameters: serde_json::Map<String, serde_json::Value>,
     /// How the engine treats the stack.
     #[serde(default)]
     pub settings: Settings,

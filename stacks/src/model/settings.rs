@@ -22,6 +22,8 @@ pub struct Settings {
     pub encryption: Encryption,
     /// How much of the stack's history is kept: all of it when left out.
     pub history: Option<History>,
+    /// Paths below `parameters` that `promote` carries over. The others belong to their environment.
+    pub promote_parameters: Vec<String>,
 }
 
 /// How much of the history is kept. A revision that either rule keeps can be returned to.
