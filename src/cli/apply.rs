@@ -16,7 +16,7 @@ use crate::engine::{SavedPlan, Target};
 #[derive(Debug, Args)]
 pub struct Apply {
     #[command(flatten)]
-    stack: StackArgs,
+    pub(super) stack: StackArgs,
     /// A plan that `plinth plan --out` wrote: apply just that
     #[arg(value_name = "PLAN-FILE")]
     plan: Option<PathBuf>,

@@ -13,7 +13,7 @@ use crate::engine::Target;
 #[derive(Debug, Args)]
 pub struct Destroy {
     #[command(flatten)]
-    stack: StackArgs,
+    pub(super) stack: StackArgs,
     #[command(flatten)]
     part: PartArgs,
     #[command(flatten)]

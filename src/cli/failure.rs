@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use plinth_state::Lease;
+
 use super::stack_args::error_style;
 use crate::engine::{PlanError, RunError};
 use crate::present::{self, diagnostics};
@@ -88,6 +90,8 @@ impl Diagnostic {
 /// Why a command could not do its work.
 #[derive(Debug, Clone)]
 pub struct Failure {
+    /// The stack whose lease another run holds, and that lease.
+    held: Option<Box<(String, Lease)>>,
     code: Code,
     diagnostics: Vec<Diagnostic>,
 }
@@ -95,12 +99,12 @@ pub struct Failure {
 impl Failure {
     /// One error.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { code: Code::Error, diagnostics: vec![Diagnostic::error(message)] }
+        Self { held: None, code: Code::Error, diagnostics: vec![Diagnostic::error(message)] }
     }
 
     /// Several errors.
     pub fn many(diagnostics: Vec<Diagnostic>) -> Self {
-        Self { code: Code::Error, diagnostics }
+        Self { held: None, code: Code::Error, diagnostics }
     }
 
     /// Says what to do.
@@ -119,8 +123,11 @@ impl Failure {
         self
     }
 
-    /// Prints the diagnostics and gives the exit code.
-    pub fn report(self) -> ExitCode {
+    /// Prints the diagnostics, and with `json` the event of a lease that is held, and gives the exit code.
+    pub fn report(self, json: bool) -> ExitCode {
+        if let Some((stack, lease)) = self.held.as_deref().filter(|_| json) {
+            present::out(&present::state::held_json(stack, lease));
+        }
         self.diagnostics.iter().for_each(Diagnostic::print);
         self.code.into()
     }
@@ -130,9 +137,15 @@ impl From<plinth_state::Error> for Failure {
     fn from(error: plinth_state::Error) -> Self {
         let failure = Self::new(error.to_string());
         if error.is_held() {
-            return failure.code(Code::Held).help(
+            let failure = failure.code(Code::Held).help(
                 "wait for that run to end, or give `--lock-timeout`; a lease whose process died is taken over by itself",
             );
+            return match error {
+                plinth_state::Error::Held { stack, lease } => {
+                    Self { held: Some(Box::new((stack, *lease))), ..failure }
+                }
+                _ => failure,
+            };
         }
         if error.is_fenced() { failure.code(Code::Held) } else { failure }
     }

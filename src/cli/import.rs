@@ -18,7 +18,7 @@ use crate::engine::{Scope, Target};
 #[derive(Debug, Args)]
 pub struct Import {
     #[command(flatten)]
-    stack: StackArgs,
+    pub(super) stack: StackArgs,
     /// The resource's URN, or the end of it
     #[arg(value_name = "URN")]
     urn: String,

@@ -101,6 +101,19 @@ impl Command {
             Self::Completions(_) => "completions",
         }
     }
+
+    /// Whether a run of another one that is in its way is told as an event: of those that take a lease.
+    fn writes_events(&self) -> bool {
+        match self {
+            Self::Apply(command) => command.stack.output.json,
+            Self::Destroy(command) => command.stack.output.json,
+            Self::Rollback(command) => command.stack.output.json,
+            Self::Promote(command) => command.output.json,
+            Self::Import(command) => command.stack.output.json,
+            Self::State(command) => command.writes_events(),
+            _ => false,
+        }
+    }
 }
 
 /// Runs the command line with the process's arguments; [`crate::run`] has said what a crate adds to it.
@@ -116,13 +129,14 @@ pub(crate) fn main() -> ExitCode {
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return Failure::new(format!("the runtime cannot start: {error}")).report(),
+        Err(error) => return Failure::new(format!("the runtime cannot start: {error}")).report(false),
     };
     let tracing = match trace::begin(cli.trace.as_deref()) {
         Ok(tracing) => tracing,
-        Err(failure) => return failure.report(),
+        Err(failure) => return failure.report(false),
     };
     let span = tracing::info_span!("plinth", command = cli.command.name());
+    let json = cli.command.writes_events();
     let result = runtime.block_on(run(cli.command).instrument(span));
     if let Some(lost) = tracing.finish() {
         present::err(&format!("note: {lost}\n"));
@@ -131,7 +145,7 @@ pub(crate) fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(code) => code.into(),
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(json),
     }
 }
 

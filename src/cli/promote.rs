@@ -23,7 +23,7 @@ pub struct Promote {
     #[command(flatten)]
     place: PlaceArgs,
     #[command(flatten)]
-    output: OutputArgs,
+    pub(super) output: OutputArgs,
     #[command(flatten)]
     run: RunArgs,
 }

@@ -13,7 +13,7 @@ use crate::engine::Target;
 #[derive(Debug, Args)]
 pub struct Rollback {
     #[command(flatten)]
-    stack: StackArgs,
+    pub(super) stack: StackArgs,
     /// The revision to return to; `plinth history` lists them
     #[arg(long, value_name = "REVISION")]
     to: u64,

@@ -27,6 +27,8 @@ use crate::present;
 
 /// How old a recorded fact may be before a plan reads it again, unless the stack file says otherwise.
 const DEFAULT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long the lease lasts under which a move between stacks is ended that was cut short.
+const SETTLE_LEASE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long a cluster may take to say that it is there.
 const PREFLIGHT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -172,7 +174,17 @@ impl Session {
     /// # Errors
     /// When the stack file is wrong, or its state cannot be read.
     pub async fn open(args: &StackArgs) -> Result<Self, Failure> {
-        let session = Self::open_quietly(args, |_| None).await?;
+        let session = Self::open_with(args, None, |_| None).await?;
+        session.warn_of_recipients();
+        Ok(session)
+    }
+
+    /// Opens another stack in the same process: what goes wrong on purpose is counted over both.
+    ///
+    /// # Errors
+    /// As [`Session::open`].
+    pub async fn open_beside(&self, args: &StackArgs) -> Result<Self, Failure> {
+        let session = Self::open_with(args, self.faults.clone(), |_| None).await?;
         session.warn_of_recipients();
         Ok(session)
     }
@@ -185,12 +197,23 @@ impl Session {
         args: &StackArgs,
         former: impl FnOnce(&Home) -> Option<Former>,
     ) -> Result<Self, Failure> {
+        Self::open_with(args, None, former).await
+    }
+
+    async fn open_with(
+        args: &StackArgs,
+        faults: Option<Injector>,
+        former: impl FnOnce(&Home) -> Option<Former>,
+    ) -> Result<Self, Failure> {
         let file = args.file();
         let loaded = tracing::info_span!("load").in_scope(|| load(&file, &args.stack))?;
         let name = loaded.stack.name.to_string();
         let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
         let keys = home.keys(&args.place, &loaded.stack.settings.encryption)?;
-        let faults = injector(args, &loaded)?;
+        let faults = match faults {
+            Some(faults) => Some(faults),
+            None => injector(args, &loaded)?,
+        };
         let backend = super::storage::open(&home.url).await?;
         let backend = match &faults {
             Some(faults) => faults.storage(backend),
@@ -211,6 +234,7 @@ impl Session {
         });
         let skew = faults.as_ref().map(|faults| faults.spec().clock).unwrap_or_default();
         let log = log.with_clock(Clock::skewed(skew));
+        let state = Self::settle(&log, state, &home, faults.as_ref()).await?;
         let own_tree = loaded.tree.clone();
         let secrets = stack_secrets(&state, args);
         let loaded = match state.promotion() {
@@ -251,6 +275,26 @@ impl Session {
             let help = "run `plinth secrets rotate` to change over";
             present::diagnostics::warning(&message, Some(help), error_style());
         }
+    }
+
+    /// Ends a move of resources from another stack that was cut short.
+    async fn settle(
+        log: &Log,
+        state: State,
+        home: &Home,
+        faults: Option<&Injector>,
+    ) -> Result<State, Failure> {
+        let open = async |url: &str| {
+            // What is recorded of a URL lacks its password; our own has it.
+            let url = if plinth_state::shown_url(&home.url) == url { &home.url } else { url };
+            let backend = super::storage::open(url).await?;
+            Ok(match faults {
+                Some(faults) => faults.storage(backend),
+                None => backend,
+            })
+        };
+        let holder = holder("plinth (ending a move between stacks)");
+        Ok(plinth_state::settle(log, state, holder, SETTLE_LEASE, open).await?)
     }
 
     fn connect(&mut self) -> Result<(), Failure> {

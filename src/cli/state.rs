@@ -3,6 +3,7 @@
 mod edit;
 mod export;
 mod migrate;
+mod transfer;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,16 +54,23 @@ enum Command {
         #[command(flatten)]
         lock: LockArgs,
     },
-    /// Give a resource another name; references to it follow
+    /// Give a resource another name, references to it follow; or move resources to another stack's state
+    #[command(
+        override_usage = "plinth state mv [OPTIONS] <RESOURCE> <NAME>\n       plinth state mv [OPTIONS] --to-stack <STACK> <RESOURCE>..."
+    )]
     Mv {
         #[command(flatten)]
         stack: StackArgs,
-        /// The resource, by URN, by kind and name, or by name where that is unique
-        #[arg(value_name = "RESOURCE")]
-        from: String,
-        /// Its new name, or a whole URN
-        #[arg(value_name = "NAME")]
-        to: String,
+        /// The resource, by URN, by kind and name, or by name where that is unique, and its new name or whole URN.
+        /// With `--to-stack` any number of resources; `*` stands for anything
+        #[arg(value_name = "RESOURCE", required = true)]
+        names: Vec<String>,
+        /// The stack that shall have them: a name (`stacks/<NAME>.yaml`) or the path of a stack file
+        #[arg(long, value_name = "STACK")]
+        to_stack: Option<String>,
+        /// With `--to-stack`: move them although resources that stay need them
+        #[arg(long, requires = "to_stack")]
+        force: bool,
         #[command(flatten)]
         lock: LockArgs,
     },
@@ -167,6 +175,23 @@ impl Place {
 }
 
 impl State {
+    /// Whether it tells as events what it does.
+    pub(super) fn writes_events(&self) -> bool {
+        match &self.command {
+            Command::List { stack }
+            | Command::Show { stack, .. }
+            | Command::Verify { stack }
+            | Command::Repair { stack, .. }
+            | Command::Mv { stack, .. }
+            | Command::Rm { stack, .. }
+            | Command::Export { stack, .. }
+            | Command::Import { stack, .. }
+            | Command::Undo { stack, .. }
+            | Command::Unlock { stack, .. } => stack.output.json,
+            Command::Migrate(migrate) => migrate.output.json,
+        }
+    }
+
     /// Runs the command.
     pub async fn run(self) -> Result<Code, Failure> {
         match self.command {
@@ -174,7 +199,15 @@ impl State {
             Command::Show { stack, urn } => show(&stack, &urn).await,
             Command::Verify { stack } => verify(&stack).await,
             Command::Repair { stack, approve, lock } => repair(&stack, approve, lock).await,
-            Command::Mv { stack, from, to, lock } => edit::rename(&stack, &from, &to, lock).await,
+            Command::Mv { stack, names, to_stack: Some(to), force, lock } => {
+                transfer::run(&stack, &names, &to, force, lock).await
+            }
+            Command::Mv { stack, names, lock, .. } => match names.as_slice() {
+                [from, to] => edit::rename(&stack, from, to, lock).await,
+                _ => Err(Failure::new("`state mv` takes a resource and its new name").help(
+                    "with `--to-stack STACK` it takes any number of resources, and moves them to that stack",
+                )),
+            },
             Command::Rm { stack, resources, force, lock, .. } => {
                 edit::remove(&stack, &resources, force, lock).await
             }

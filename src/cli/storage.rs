@@ -12,8 +12,6 @@ use serde::Deserialize;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
-use super::failure::Failure;
-
 /// The families of variables that storage may look at.
 const FAMILIES: [&str; 4] = ["AWS_", "AZURE_", "GOOGLE_", "PG"];
 /// What says where keys come from, so that no profile is asked.
@@ -31,8 +29,8 @@ const MARGIN: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// When the URL is wrong, or something that it needs is missing.
-pub async fn open(url: &str) -> Result<Arc<dyn Backend>, Failure> {
-    Ok(plinth_state::open_backend_with(url, &gather(url).await)?)
+pub async fn open(url: &str) -> plinth_state::Result<Arc<dyn Backend>> {
+    plinth_state::open_backend_with(url, &gather(url).await)
 }
 
 async fn gather(url: &str) -> Options {

@@ -52,7 +52,18 @@ impl Log {
     ///
     /// # Errors
     /// As [`Log::acquire`].
-    pub async fn acquire_telling(&self, mut state: State, ask: Ask<'_>) -> Result<Writer> {
+    pub async fn acquire_telling(&self, state: State, ask: Ask<'_>) -> Result<Writer> {
+        let writer = self.take(state, ask).await?;
+        let from = writer.state().incoming.values().next().map(|incoming| incoming.from.clone());
+        let Some(from) = from else { return Ok(writer) };
+        writer.release().await?;
+        let why = "a run ended while it moved them, and this one began before that; run the command again"
+            .to_owned();
+        Err(Error::Transfer { from, why })
+    }
+
+    /// As [`Log::acquire_telling`], whatever is on its way to the stack.
+    pub(crate) async fn take(&self, mut state: State, ask: Ask<'_>) -> Result<Writer> {
         let writer = Uuid::new_v4();
         if state.key.is_none() {
             // The first secret needs it in the middle of a run, when it is too late to find out.

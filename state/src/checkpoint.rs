@@ -6,9 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use plinth_provider::{Recorded, Resource};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::lines::{Builder, Flaw, Parsed, VERSION, item, item_text, items, seal_text};
-use crate::{Base, DataKeys, Lease, PendingOp, Result, Revision, StackSecret, State, Tracked, WrappedKey};
+use crate::{
+    Base, DataKeys, Incoming, Lease, PendingOp, Result, Revision, StackSecret, State, Tracked, WrappedKey,
+};
 
 /// How many are kept.
 pub(crate) const KEPT: usize = 3;
@@ -34,6 +37,8 @@ struct Header {
     revisions_from: u64,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     doubtful: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sent: BTreeMap<Uuid, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     migrated: Option<String>,
 }
@@ -49,6 +54,7 @@ const DECLARED: &str = "declared";
 const SUPERSEDED: &str = "superseded";
 const PENDING: &str = "pending";
 const REVISIONS: &str = "revisions";
+const INCOMING: &str = "incoming";
 
 /// The bytes of a checkpoint, secrets sealed.
 pub(crate) fn encode(stack: &str, state: &State, keys: &DataKeys) -> Result<Bytes> {
@@ -65,12 +71,16 @@ pub(crate) fn encode(stack: &str, state: &State, keys: &DataKeys) -> Result<Byte
         bases: state.bases.clone(),
         revisions_from: state.revisions_from,
         doubtful: state.doubtful,
+        sent: state.sent.clone(),
         migrated: state.migrated.clone(),
     })?;
     section(&mut builder, SECRETS, &state.secrets, keys)?;
     section(&mut builder, REVISIONS, &state.revisions, keys)?;
     section(&mut builder, PENDING, state.pending.values(), keys)?;
     section(&mut builder, SUPERSEDED, &state.superseded, keys)?;
+    if !state.incoming.is_empty() {
+        section(&mut builder, INCOMING, state.incoming.values(), keys)?;
+    }
     section(&mut builder, RESOURCES, state.resources.values(), keys)?;
     section(&mut builder, DECLARED, state.declared.values(), keys)?;
     Ok(builder.finish().0.into())
@@ -98,23 +108,15 @@ pub(crate) fn position_and_key(bytes: &[u8]) -> Result<(u64, Option<WrappedKey>)
 /// Reads a checkpoint.
 pub(crate) fn decode(bytes: &[u8], stack: &str, keys: &DataKeys) -> Result<State, Flaw> {
     let parsed = Parsed::new(bytes)?;
-    let header: Header = parsed.header()?;
-    if header.stack != stack {
-        return Err(Flaw::Damage(format!("it belongs to the stack `{}`", header.stack)));
-    }
     let secrets: Vec<(String, StackSecret)> = items(parsed.section(SECRETS), keys)?;
     let resources: Vec<Tracked> = items(parsed.section(RESOURCES), keys)?;
     let declared: Vec<Resource> = items(parsed.section(DECLARED), keys)?;
     let pending: Vec<PendingOp> = items(parsed.section(PENDING), keys)?;
     let superseded: Vec<Recorded> = items(parsed.section(SUPERSEDED), keys)?;
+    let incoming: Vec<Incoming> = items(parsed.section(INCOMING), keys)?;
     let revisions: Vec<Revision> =
         parsed.section(REVISIONS).iter().map(|line| item(line, keys)).collect::<Result<_, _>>()?;
     Ok(State {
-        seq: header.seq,
-        hash: header.hash,
-        epoch: header.epoch,
-        lease: header.lease,
-        key: header.key,
         secrets: secrets.into_iter().collect(),
         resources: resources
             .into_iter()
@@ -123,13 +125,36 @@ pub(crate) fn decode(bytes: &[u8], stack: &str, keys: &DataKeys) -> Result<State
         superseded: superseded.into_iter().map(Arc::new).collect(),
         pending: pending.into_iter().map(|op| (op.intent.op, Arc::new(op))).collect(),
         declared: declared.into_iter().map(|resource| (resource.urn.clone(), Arc::new(resource))).collect(),
+        incoming: incoming.into_iter().map(|incoming| (incoming.transfer, Arc::new(incoming))).collect(),
         revisions: revisions.into_iter().map(Arc::new).collect(),
+        ..plain(&parsed, stack)?
+    })
+}
+
+/// Reads of a checkpoint what takes no key: the plain fields.
+pub(crate) fn decode_plain(bytes: &[u8], stack: &str) -> Result<State, Flaw> {
+    plain(&Parsed::new(bytes)?, stack)
+}
+
+fn plain(parsed: &Parsed<'_>, stack: &str) -> Result<State, Flaw> {
+    let header: Header = parsed.header()?;
+    if header.stack != stack {
+        return Err(Flaw::Damage(format!("it belongs to the stack `{}`", header.stack)));
+    }
+    Ok(State {
+        seq: header.seq,
+        hash: header.hash,
+        epoch: header.epoch,
+        lease: header.lease,
+        key: header.key,
         durations: header.durations,
         next_op: header.next_op,
         bases: header.bases,
         revisions_from: header.revisions_from,
         doubtful: header.doubtful,
+        sent: header.sent,
         migrated: header.migrated,
+        ..State::default()
     })
 }
 

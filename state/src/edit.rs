@@ -19,7 +19,7 @@ pub struct EditError {
     pub help: String,
 }
 
-fn refuse<T>(what: impl Into<String>, help: impl Into<String>) -> Result<T, EditError> {
+pub(crate) fn refuse<T>(what: impl Into<String>, help: impl Into<String>) -> Result<T, EditError> {
     Err(EditError { what: what.into(), help: help.into() })
 }
 

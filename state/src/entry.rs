@@ -197,6 +197,45 @@ pub(crate) fn key_of(bytes: &[u8]) -> Option<crate::WrappedKey> {
     installed_key(&Parsed::new(bytes).ok()?)
 }
 
+/// Reads an entry without any key: what it tells of leases, of the log itself and of transfers, and nothing else.
+pub(crate) fn skim(bytes: &[u8]) -> Result<Entry, Flaw> {
+    let parsed = Parsed::new(bytes)?;
+    let plain = |line: &&str| -> Option<Event> {
+        let event = match line.contains("\"$sealed\"") {
+            // What was sent may hold secrets; that it was does not.
+            true => sent(line)?,
+            false => item(line, &DataKeys::default()).ok()?,
+        };
+        match event {
+            Event::Sent { transfer, to, .. } => Some(Event::Sent { transfer, to, edit: Box::default() }),
+            Event::LeaseAcquired { .. }
+            | Event::LeaseRenewed { .. }
+            | Event::LeaseReleased
+            | Event::LeaseBroken { .. }
+            | Event::Compacted { .. }
+            | Event::Lost { .. }
+            | Event::Repaired(_)
+            | Event::Migrated { .. } => Some(event),
+            _ => None,
+        }
+    };
+    let events = parsed.section(EVENTS).iter().filter_map(plain).collect();
+    let Header { version, seq, prev, epoch, writer, time, stack, stands_for } = parsed.header()?;
+    let hash = stands_for.unwrap_or_else(|| parsed.hash.clone());
+    Ok(Entry { version, seq, prev, epoch, writer, time, stack, events, hash })
+}
+
+fn sent(line: &str) -> Option<Event> {
+    #[derive(Deserialize)]
+    struct Sent {
+        r#type: String,
+        transfer: Uuid,
+        to: String,
+    }
+    let Sent { r#type, transfer, to } = serde_json::from_str(line).ok()?;
+    (r#type == "sent").then(|| Event::Sent { transfer, to, edit: Box::default() })
+}
+
 fn installed_key(parsed: &Parsed<'_>) -> Option<crate::WrappedKey> {
     // Inside a text the quotes would be escaped.
     let line = parsed.section(EVENTS).iter().find(|line| line.contains("\"type\":\"keyInstalled\""))?;

@@ -93,6 +93,16 @@ pub enum Error {
         /// Where to.
         to: String,
     },
+    /// What is on its way from another stack can neither be taken in nor be given up.
+    #[error(
+        "resources are on their way from the stack `{from}`, and what became of them cannot be told: {why}"
+    )]
+    Transfer {
+        /// The stack that they come from.
+        from: String,
+        /// Why not.
+        why: String,
+    },
     /// A log cannot be moved.
     #[error("the state cannot be moved: {why}")]
     Migration {

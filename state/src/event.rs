@@ -6,6 +6,7 @@ use std::fmt;
 use plinth_provider::{Class, Options, Recorded, Resource, Urn, Value, exposed};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use crate::seal::Masked;
 use crate::{Holder, Tracked, WrappedKey};
@@ -117,6 +118,29 @@ pub enum Event {
     },
     /// A person changed what is recorded, without touching any system: `state mv`, `rm`, `import`, `undo`.
     Edited(Box<Edit>),
+    /// Another stack's resources are on their way here. They are this stack's once the other one's log says
+    /// [`Event::Sent`].
+    Incoming(Box<Incoming>),
+    /// What was on its way is this stack's.
+    Received {
+        /// Which transfer.
+        transfer: Uuid,
+    },
+    /// What was on its way never left the other stack, and will not any more.
+    Declined {
+        /// Which transfer.
+        transfer: Uuid,
+    },
+    /// Resources are another stack's from here on.
+    Sent {
+        /// Which transfer.
+        transfer: Uuid,
+        /// The stack that has them now.
+        to: String,
+        /// What is recorded otherwise here.
+        #[serde(default)]
+        edit: Box<Edit>,
+    },
     /// The entries before the base's are no longer needed and may be gone.
     Compacted {
         /// What state begins with now.
@@ -137,6 +161,24 @@ pub enum Event {
         /// The state URL where it goes on.
         to: String,
     },
+}
+
+/// Resources on their way from another stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Incoming {
+    /// Which transfer.
+    pub transfer: Uuid,
+    /// What was run.
+    pub command: String,
+    /// The stack that they come from.
+    pub from: String,
+    /// The URL of its state, without secrets.
+    pub from_url: String,
+    /// The epoch of the lease of that stack under which they are sent: once it has ended, they are sent or never will be.
+    pub epoch: u64,
+    /// What becomes recorded here.
+    pub resources: Vec<Tracked>,
 }
 
 /// A checkpoint that is more than a cache: entries before it are gone or do not lead to it.

@@ -70,6 +70,22 @@ impl State {
             Event::Forgot { urn, id } => self.forget(&urn, id.as_deref(), false),
             Event::Moved { from, to } => self.rename(&from, &to),
             Event::Edited(edit) => self.edit(edit.changes),
+            Event::Incoming(incoming) => {
+                self.incoming.insert(incoming.transfer, Arc::from(incoming));
+            }
+            Event::Received { transfer } => {
+                let Some(incoming) = self.incoming.remove(&transfer) else { return };
+                for tracked in &incoming.resources {
+                    self.resources.insert(tracked.urn.clone(), Arc::new(tracked.clone()));
+                }
+            }
+            Event::Declined { transfer } => {
+                self.incoming.remove(&transfer);
+            }
+            Event::Sent { transfer, to, edit } => {
+                self.edit(edit.changes);
+                self.sent.insert(transfer, to);
+            }
             Event::Compacted { base, revisions_from } => self.compact(base, revisions_from),
             // Whoever follows the log goes on from the base instead.
             Event::Lost { .. } => {}

@@ -31,21 +31,22 @@ mod seal;
 mod secrets;
 mod state;
 mod survey;
+mod transfer;
 mod verify;
 mod writer;
 
 pub use acquire::Ask;
 pub use backend::{
     AwsCredentials, AwsKeys, Backend, Created, Options, folder_of, open as open_backend,
-    open_with as open_backend_with,
+    open_with as open_backend_with, shown_url,
 };
 pub use clock::Clock;
 pub use edit::EditError;
 pub use entry::Entry;
 pub use error::{Error, Result};
 pub use event::{
-    Action, Base, Change, Delta, Edit, Event, Finish, Intent, OutcomeResult, Placeholder, Provenance,
-    ProvenanceKind, Repaired, RevisionStarted, Slot, class_name,
+    Action, Base, Change, Delta, Edit, Event, Finish, Incoming, Intent, OutcomeResult, Placeholder,
+    Provenance, ProvenanceKind, Repaired, RevisionStarted, Slot, class_name,
 };
 pub use keys::{AwsKms, AzureCredentials, AzureKeyVault, Former, GcpKms, Keys, WrappedKey};
 pub use lease::{Holder, Lease};
@@ -56,5 +57,6 @@ pub use retention::Retention;
 pub use seal::{DataKey, DataKeys, holds_secret, open_tree, seal_tree};
 pub use secrets::StackSecret;
 pub use state::{PendingOp, Revision, State, Tracked};
+pub use transfer::{Parcel, Transfer, settle};
 pub use verify::{Problem, Report, verify};
 pub use writer::{Cork, Receipt, Writer};

@@ -10,7 +10,7 @@ use plinth_provider::{Resource, Urn};
 use uuid::Uuid;
 
 use crate::append::{Landed, create};
-use crate::entry::{Place, blocking, decode, encode, key_of, texts};
+use crate::entry::{Place, blocking, decode, encode, key_of, skim, texts};
 use crate::lines::Flaw;
 use crate::reader::Reader;
 use crate::ring::KeyRing;
@@ -33,6 +33,8 @@ pub struct Log {
     tail: Arc<Tail>,
     retention: Retention,
     clock: Clock,
+    /// Reads no more than leases and transfers, for which no key is needed.
+    skims: bool,
 }
 
 /// How much there is to read after the newest checkpoint.
@@ -114,7 +116,17 @@ impl Log {
             tail: Arc::default(),
             retention: Retention::default(),
             clock: Clock::default(),
+            skims: false,
         })
+    }
+
+    /// Another stack's log, of which no more is read than who holds it and what it sent where: that is not secret and
+    /// takes no key.
+    pub(crate) async fn skim(backend: Arc<dyn Backend>, stack: &str, clock: Clock) -> Result<(Self, State)> {
+        let log = Self::unread(backend, stack, Keys::Identity(Default::default()))?;
+        let log = Self { skims: true, clock, ..log };
+        let state = log.read().await?;
+        Ok((log, state))
     }
 
     /// Takes in what was appended since.
@@ -347,7 +359,8 @@ impl Log {
         ring: &mut KeyRing,
     ) -> Result<Entry> {
         let file = self.entry_key(seq);
-        let entry = self.decode(seq, &bytes, ring).await?.map_err(|flaw| flaw.into_error(seq, &file))?;
+        let read = if self.skims { skim(&bytes) } else { self.decode(seq, &bytes, ring).await? };
+        let entry = read.map_err(|flaw| flaw.into_error(seq, &file))?;
         if entry.seq != seq {
             let what = format!("it holds entry {}: it was copied or renamed", entry.seq);
             return Err(Error::Damaged { seq, file, what });
@@ -381,6 +394,9 @@ impl Log {
     }
 
     pub(crate) async fn read_checkpoint(&self, bytes: Bytes) -> Result<Result<State, Flaw>> {
+        if self.skims {
+            return Ok(checkpoint::decode_plain(&bytes, &self.stack));
+        }
         let mut ring = self.ring();
         match checkpoint::position_and_key(&bytes) {
             Ok((seq, Some(key))) if !ring.covers(&key) => {

@@ -336,7 +336,12 @@ impl Repair {
                 }
                 Event::Forgot { urn, .. } => drop(named.insert(urn)),
                 Event::Moved { from, to } => named.extend([from, to]),
-                Event::Edited(edit) => named.extend(edit.changes.into_iter().map(|change| change.urn)),
+                Event::Incoming(incoming) => {
+                    named.extend(incoming.resources.into_iter().map(|tracked| tracked.recorded.urn));
+                }
+                Event::Edited(edit) | Event::Sent { edit, .. } => {
+                    named.extend(edit.changes.into_iter().map(|change| change.urn))
+                }
                 _ => {}
             }
         }

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use plinth_provider::{Recorded, Resource, Urn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use crate::seal::Masked;
-use crate::{Action, Base, Change, Delta, Finish, Intent, Lease, Provenance, Slot, StackSecret, WrappedKey};
+use crate::{
+    Action, Base, Change, Delta, Finish, Incoming, Intent, Lease, Provenance, Slot, StackSecret, WrappedKey,
+};
 
 /// What is recorded of a stack at one position of its log. Cloning shares the resources.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -47,6 +50,10 @@ pub struct State {
     pub revisions_from: u64,
     /// Entries were lost since the last apply that succeeded: what exists may not be recorded.
     pub doubtful: bool,
+    /// Other stacks' resources that are on their way here.
+    pub incoming: BTreeMap<Uuid, Arc<Incoming>>,
+    /// What went to other stacks, and to which: how these find out that it did.
+    pub sent: BTreeMap<Uuid, String>,
     /// Where the log goes on, if it was moved.
     pub migrated: Option<String>,
 }

@@ -13,3 +13,4 @@ mod secrets;
 mod state;
 mod support;
 mod trace;
+mod transfer;

@@ -57,9 +57,15 @@ fn a_held_lease_is_exit_code_three_with_the_facts() {
         }
         std::thread::sleep(Duration::from_millis(100));
     };
+    let told = sandbox.plinth(&["state", "rm", "nothing", "-s", "small.yaml", "--json"]).expect(1);
+    assert!(told.out.is_empty(), "{}", told.out);
+    let told = sandbox.plinth(&["destroy", "-s", "small.yaml", "--yes", "--json"]).expect(3);
     let pid = first.id().to_string();
     let _ = first.kill();
     first.wait().unwrap();
+    let event = told.events().pop().unwrap();
+    assert_eq!((&event["event"], &event["stack"]), (&"held".into(), &"small".into()), "{event}");
+    assert_eq!(event["pid"].to_string(), pid, "{event}");
     let held = held.expect(3);
     assert!(
         held.err.contains("holds the lease") && held.err.contains(&pid) && held.err.contains("plinth apply"),

@@ -74,7 +74,7 @@ fn is_ours(live: &Json, recorded: &Recorded, target: &Target) -> Result<bool> {
     }
     let known = recorded.outputs.text_at("metadata.uid");
     let same = known.is_none_or(|known| tree::text(live, "metadata.uid") == Some(known));
-    match owner::foreign_stack(live, &recorded.urn) {
+    match owner::lost_to(live, recorded) {
         Some(stack) if same => {
             Err(Error::new(Class::Conflict, format!("{} now belongs to the stack {stack}", target.id()))
                 .help("`plinth state rm` forgets it without deleting"))

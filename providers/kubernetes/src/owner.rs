@@ -1,6 +1,6 @@
 //! The marks on an object that say whose it is, and the annotations by which a user steers this provider.
 
-use plinth_provider::Urn;
+use plinth_provider::{Recorded, Urn};
 use serde_json::Value as Json;
 
 use crate::tree;
@@ -49,6 +49,14 @@ pub(crate) fn owner_of(object: &Json, urn: &Urn) -> Owner {
 /// The stack that a live object is labelled with, when it is not this one.
 pub(crate) fn foreign_stack<'a>(object: &'a Json, urn: &Urn) -> Option<&'a str> {
     tree::label(object, STACK).filter(|stack| *stack != urn.stack())
+}
+
+/// The stack that a recorded object was lost to. One that was moved here from another stack's state still carries that
+/// stack's label: it is recorded with its own uid, and as not settled, until it is written with the marks of this one.
+pub(crate) fn lost_to<'a>(object: &'a Json, recorded: &Recorded) -> Option<&'a str> {
+    let known = recorded.outputs.text_at("metadata.uid");
+    let moved_here = recorded.unsettled && known.is_some() && tree::text(object, "metadata.uid") == known;
+    foreign_stack(object, &recorded.urn).filter(|_| !moved_here)
 }
 
 /// Who has written an object, each named once.

@@ -186,7 +186,11 @@ fn tell(args: &StackArgs, session: &Session, entry: Option<(u64, Edit)>, what: i
 
 /// The command that takes an edit back, as it is to be typed here.
 fn undo_command(args: &StackArgs, seq: u64) -> String {
-    let mut command = format!("plinth state undo {seq}");
+    command(format!("plinth state undo {seq}"), args)
+}
+
+/// A command on a stack, as it is to be typed here.
+pub(super) fn command(mut command: String, args: &StackArgs) -> String {
     let mut option = |name: &str, value: &str| {
         let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:%@".contains(c));
         let value = if plain { value.to_owned() } else { format!("'{}'", value.replace('\'', "'\\''")) };

@@ -33,7 +33,7 @@ pub struct Migrate {
     #[command(flatten)]
     lock: LockArgs,
     #[command(flatten)]
-    output: OutputArgs,
+    pub(super) output: OutputArgs,
 }
 
 impl Migrate {
@@ -51,11 +51,13 @@ impl Migrate {
         };
         let old = Home::of(&place(&self.from), None, "")?;
         let new = Home::of(&place(&self.to), None, "")?;
+        // What is recorded and printed has no password in it.
+        let (from_url, to_url) = (plinth_state::shown_url(&old.url), plinth_state::shown_url(&new.url));
         let keys = old.keys(&place(&self.from), &Encryption::Auto)?;
         let migration = Migration {
             from: crate::cli::storage::open(&old.url).await?,
             to: crate::cli::storage::open(&new.url).await?,
-            to_url: new.url.clone(),
+            to_url: to_url.clone(),
             keys,
             // There is no stack file here: the log says which key each stack needs.
             former: Former {
@@ -71,13 +73,13 @@ impl Migrate {
             None => plinth_state::stacks(&*migration.from).await?,
         };
         if stacks.is_empty() {
-            return Err(Failure::new(format!("there is no stack's state in {}", old.url)));
+            return Err(Failure::new(format!("there is no stack's state in {from_url}")));
         }
         let brought = bring_identity(&old, &new)?;
         for stack in &stacks {
             let moved = migration.run(stack).await?;
             let event = serde_json::json!({
-                "event": "migrated", "stack": stack, "from": old.url, "to": new.url, "copied": moved.copied,
+                "event": "migrated", "stack": stack, "from": from_url, "to": to_url, "copied": moved.copied,
                 "present": moved.present, "entries": moved.entries, "resources": moved.resources,
             });
             present::out(&if self.output.json {
@@ -102,7 +104,7 @@ impl Migrate {
             }
             present::out(&format!(
                 "Set `settings.state: {}` in the stack file, or `--state`. Runs against the old place stop and say so.\n",
-                new.url
+                to_url
             ));
         }
         Ok(Code::Done)

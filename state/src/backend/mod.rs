@@ -26,7 +26,7 @@ use crate::Result;
 pub(crate) use folder::{make_folder, sync_folder};
 pub use options::{AwsCredentials, AwsKeys, Options};
 use url::Place;
-pub use url::folder_of;
+pub use url::{folder_of, shown_url};
 
 /// What came of a create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

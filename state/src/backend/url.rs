@@ -54,6 +54,22 @@ pub(super) fn without_secrets(url: &str) -> String {
     }
 }
 
+/// A URL without its password and the parameters that may hold keys: it may be recorded, and still leads there for
+/// whoever has these from elsewhere.
+pub fn shown_url(url: &str) -> String {
+    let base = without_secrets(url);
+    let Some((_, query)) = url.split_once('?').filter(|_| !url.starts_with("file://")) else { return base };
+    let telling = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name).to_ascii_lowercase();
+        name == "sse_kms_key_id"
+            || !["password", "secret", "key", "token", "sas", "credential"]
+                .iter()
+                .any(|word| name.contains(word))
+    };
+    let kept: Vec<&str> = query.split('&').filter(|pair| !pair.is_empty()).filter(telling).collect();
+    if kept.is_empty() { base } else { format!("{base}?{}", kept.join("&")) }
+}
+
 pub(super) fn parse(url: &str) -> Result<Place> {
     let (scheme, rest) =
         url.split_once("://").ok_or_else(|| bad(url, format!("it has no scheme; {WORKS}")))?;
@@ -221,6 +237,19 @@ mod tests {
         ] {
             let error = parse(url).expect_err(url).to_string();
             assert!(error.contains(why), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_recorded_of_a_url_leads_there_and_opens_nothing() {
+        for (url, shown) in [
+            ("postgres://me:hunter2@host/db?password=hunter2&table=t", "postgres://me@host/db?table=t"),
+            ("s3://b/p?region=eu-west-1&secret_access_key=hunter2", "s3://b/p?region=eu-west-1"),
+            ("s3://b?sse_kms_key_id=alias/x", "s3://b?sse_kms_key_id=alias/x"),
+            ("az://c?sas_token=hunter2", "az://c"),
+            ("file:///a@b", "file:///a@b"),
+        ] {
+            assert_eq!(shown_url(url), shown);
         }
     }
 

@@ -110,6 +110,7 @@ async fn lists_are_sorted_whole_and_of_one_folder(backend: &dyn Backend) {
     assert_eq!(backend.list_after("many/log", "many/a").await.unwrap(), expected, "from before the folder");
     let all: BTreeSet<String> = backend.list("many").await.unwrap().into_iter().collect();
     let everything = backend.list("").await.unwrap();
+    assert!(plinth_state::stacks(backend).await.unwrap().contains(&"many".to_owned()));
     assert!(
         everything.iter().any(|key| key == "many2/log/1.json") && everything.is_sorted(),
         "the whole place"

@@ -241,7 +241,7 @@ impl<'a> Writer<'a> {
             delete::until_gone(self.cluster, self.context, &target, uid(&live)).await?;
             return self.create().await;
         }
-        if let Some(stack) = owner::foreign_stack(&live, self.urn) {
+        if let Some(stack) = owner::lost_to(&live, recorded) {
             return Err(Error::new(Class::Conflict, format!("{} now belongs to the stack {stack}", target.id()))
                 .help("remove the resource from one of the two stacks; `plinth state rm` forgets it without deleting"));
         }
@@ -269,6 +269,8 @@ impl<'a> Writer<'a> {
     /// Brings an object that is ours to the inputs.
     async fn bring(&self, target: Target, live: Json) -> Result<Written> {
         let mut patience = Patience::default();
+        // What was moved here from another stack has that one's mark until this write.
+        let former = owner::foreign_stack(&live, self.urn).map(str::to_owned);
         let mut live = handover::prepare(self, &target, live).await?;
         live = one_of::prepare(self, &target, live).await?;
         let mut manner = Manner { force: self.force, without_replicas: false };
@@ -306,7 +308,10 @@ impl<'a> Writer<'a> {
             } else if status.is_version_conflict() || is_uid_mismatch(&status) {
                 match self.cluster.get(self.context, &target.path()).await? {
                     None => return Box::pin(self.create()).await,
-                    Some(now) if owner::foreign_stack(&now, self.urn).is_some() => {
+                    Some(now)
+                        if owner::foreign_stack(&now, self.urn)
+                            .is_some_and(|stack| former.as_deref() != Some(stack)) =>
+                    {
                         return Err(status.into_error(false));
                     }
                     Some(now) => live = now,

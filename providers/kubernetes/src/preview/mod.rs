@@ -211,7 +211,7 @@ impl Asking<'_> {
         };
         let same = recorded.outputs.text_at("metadata.uid") == tree::text(&live, "metadata.uid");
         if crate::apply::is_terminating(&live)
-            || owner::foreign_stack(&live, request.urn).is_some()
+            || owner::lost_to(&live, recorded).is_some()
             || !(same || owner_of(&live, request.urn) == Owner::Ours)
         {
             // The update itself explains these.

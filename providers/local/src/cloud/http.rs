@@ -37,6 +37,9 @@ pub struct Submission {
     /// On whose behalf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Owner>,
+    /// The id of the resource, when another stack handed it over and its tags do not say so yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_over: Option<String>,
     /// The same for every try of one request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub client_token: String,
@@ -119,6 +122,7 @@ fn wish(headers: &HeaderMap, body: &Bytes) -> Result<Wish, Refusal> {
     Ok(Wish {
         inputs: submission.inputs,
         owner: submission.tags,
+        takes_over: submission.takes_over,
         client_token: submission.client_token,
         client: client.split(['/', ' ']).next().unwrap_or(client).to_owned(),
     })

@@ -62,13 +62,13 @@ pub fn may_delete(state: &State, record: &Record) -> Verdict {
 
 /// Whether a request on behalf of `owner` may touch a resource. What carries no tags yet (it was imported) gets them with
 /// the first change; requests that name no owner come from outside of any stack, as from a cloud's console, and may.
-pub fn may_touch(record: &Record, owner: Option<&Owner>) -> Verdict {
+/// Nor is a resource kept from the stack that its former one handed it to.
+pub fn may_touch(record: &Record, owner: Option<&Owner>, takes_over: Option<&str>) -> Verdict {
     match (&record.tags, owner) {
-        (Some(has), Some(owner)) if has.stack != owner.stack => Err(Refusal::new(
-            Code::NotOwner,
-            format!("{} belongs to stack `{}`", described(record), has.stack),
-        )
-        .help("only that stack may change it")),
+        (Some(has), Some(owner)) if has.stack != owner.stack && takes_over != Some(record.id()) => Err(
+            Refusal::new(Code::NotOwner, format!("{} belongs to stack `{}`", described(record), has.stack))
+                .help("only that stack may change it"),
+        ),
         _ => Ok(()),
     }
 }

@@ -59,6 +59,8 @@ pub struct Wish {
     pub inputs: Json,
     /// On whose behalf.
     pub owner: Option<Owner>,
+    /// The id of the resource, when another stack handed it over and its tags do not say so yet.
+    pub takes_over: Option<String>,
     /// The same for every try of one request.
     pub client_token: String,
     /// The client's name.
@@ -219,9 +221,9 @@ impl Cloud {
         name: &str,
         wish: Wish,
     ) -> Result<(Record, Option<Operation>), Refusal> {
-        let inputs = judged(kind, name, wish.inputs)?;
+        let inputs = judged(kind, name, wish.inputs.clone())?;
         let mut store = self.store();
-        let mut record = self.free(&store, kind, name, wish.owner.as_ref())?;
+        let mut record = self.free(&store, kind, name, &wish)?;
         let inputs_json = inputs.expose();
         let same = Value::from_json(record.inputs.clone()) == Value::from_json(inputs_json.clone());
         let owner = wish.owner.or_else(|| record.tags.clone());
@@ -257,7 +259,7 @@ impl Cloud {
             let operation = existing.operation.as_ref().and_then(|id| store.state().operation(id)).cloned();
             return Ok((existing.clone(), operation));
         }
-        let mut record = self.free(&store, kind, name, wish.owner.as_ref())?;
+        let mut record = self.free(&store, kind, name, wish)?;
         rules::may_delete(store.state(), &record)?;
         if kind == CloudKind::Bucket
             && record.inputs.get("forceDestroy") != Some(&Json::Bool(true))
@@ -277,15 +279,9 @@ impl Cloud {
     }
 
     /// A resource that the owner may change and on which nothing runs.
-    fn free(
-        &self,
-        store: &Store,
-        kind: CloudKind,
-        name: &str,
-        owner: Option<&Owner>,
-    ) -> Result<Record, Refusal> {
+    fn free(&self, store: &Store, kind: CloudKind, name: &str, wish: &Wish) -> Result<Record, Refusal> {
         let record = store.state().get(kind, name).ok_or_else(|| missing(kind, name))?;
-        rules::may_touch(record, owner)?;
+        rules::may_touch(record, wish.owner.as_ref(), wish.takes_over.as_deref())?;
         if let Some(operation) = &record.operation {
             let message = format!("{} is {}", rules::described(record), record.status);
             return Err(Refusal::busy(message, operation));

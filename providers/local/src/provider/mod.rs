@@ -162,8 +162,10 @@ impl Provider for LocalCloud {
         join_all(requests.iter().map(answer)).await
     }
 
-    async fn update(&self, context: &Context, request: Request<'_>, _recorded: &Recorded) -> Result<Applied> {
-        work::update(&self.client, context, request).await.map(|record| applied(record, request.inputs))
+    async fn update(&self, context: &Context, request: Request<'_>, recorded: &Recorded) -> Result<Applied> {
+        work::update(&self.client, context, request, recorded)
+            .await
+            .map(|record| applied(record, request.inputs))
     }
 
     async fn delete(&self, context: &Context, recorded: &Recorded) -> Result<()> {

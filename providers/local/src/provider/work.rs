@@ -151,8 +151,14 @@ fn submission(context: &Context, urn: &Urn, inputs: &Value) -> Submission {
     Submission {
         inputs: inputs.expose(),
         tags: Some(owner(context, urn)),
+        takes_over: None,
         client_token: context.token.clone(),
     }
+}
+
+/// What was moved here from another stack's state is recorded as not settled, and has that one's tags until it is written.
+fn taken_over(recorded: &Recorded) -> Option<String> {
+    recorded.unsettled.then(|| recorded.id.clone())
 }
 
 fn vanished(kind: CloudKind, name: &str) -> Error {
@@ -201,10 +207,16 @@ async fn adopt(
     watch.change(Method::PUT, kind, name, submission).await.map_err(Stop::safe)
 }
 
-pub async fn update(client: &Client, context: &Context, request: Request<'_>) -> Result<Record> {
+pub async fn update(
+    client: &Client,
+    context: &Context,
+    request: Request<'_>,
+    recorded: &Recorded,
+) -> Result<Record> {
     let (kind, name) = identity(request.urn, request.inputs)?;
     let watch = Watch::new(client, context, format!("updating {} `{name}`", kind.spec().noun));
-    let submission = submission(context, request.urn, request.inputs);
+    let submission =
+        Submission { takes_over: taken_over(recorded), ..submission(context, request.urn, request.inputs) };
     let work = async {
         watch.resume().await?;
         watch.change(Method::PUT, kind, &name, &submission).await.map_err(Stop::safe)?;
@@ -216,8 +228,11 @@ pub async fn update(client: &Client, context: &Context, request: Request<'_>) ->
 pub async fn delete(client: &Client, context: &Context, recorded: &Recorded) -> Result<()> {
     let (kind, name) = identity(&recorded.urn, &recorded.inputs)?;
     let watch = Watch::new(client, context, format!("deleting {} `{name}`", kind.spec().noun));
-    let submission =
-        Submission { inputs: serde_json::Value::Null, ..submission(context, &recorded.urn, &Value::Null) };
+    let submission = Submission {
+        inputs: serde_json::Value::Null,
+        takes_over: taken_over(recorded),
+        ..submission(context, &recorded.urn, &Value::Null)
+    };
     let work = async {
         watch.resume().await?;
         match watch.change(Method::DELETE, kind, &name, &submission).await {
