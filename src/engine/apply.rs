@@ -221,7 +221,12 @@ impl Engine {
         let cancel = &self.interrupt.stop_now;
         let existing = look(&plan, &target.scope, &self.providers, cancel).await;
         if !existing.errors.is_empty() {
-            return Err(RunError::Plan(existing.errors));
+            // Everything that is wrong, at once: also what the system would refuse of the rest.
+            let mut errors = existing.errors;
+            let named: HashSet<Urn> = errors.iter().map(|error| error.urn().clone()).collect();
+            let refused = preview(&plan, &self.providers, cancel).await.refused;
+            errors.extend(refused.into_iter().filter(|error| !named.contains(error.urn())));
+            return Err(RunError::Plan(errors));
         }
         if existing.found.is_empty() {
             return Ok((plan, existing.unknown));

@@ -37,7 +37,7 @@ fn a_life(kubeconfig: &Path, namespace: &str) {
             "own.yaml:9:".to_owned(),
             "serves no kind nothing.example.com/v1/Thing".to_owned(),
             "own.yaml:10:".to_owned(),
-            "kube-root-ca.crt exists and was not made by this stack".to_owned(),
+            "kube-root-ca.crt exists already, and was not made by this stack".to_owned(),
             "own.yaml:11:".to_owned(),
         ] {
             assert!(ran.err.contains(&text), "{text} in {}", ran.err);

@@ -66,11 +66,13 @@ impl Provider for Builtin {
     fn schema(&self, kind: &str) -> Result<KindSchema> {
         let usual_duration = std::time::Duration::ZERO;
         match kind {
-            DATA => Ok(KindSchema { usual_duration, ..KindSchema::default() }),
+            // There is nothing outside of state that two of one name could stand side by side as.
+            DATA => Ok(KindSchema { usual_duration, delete_before_replace: true, ..KindSchema::default() }),
             PASSWORD => Ok(KindSchema {
                 usual_duration,
                 immutable: KindSchema::patterns(&["length"]),
                 secret: KindSchema::patterns(&["value"]),
+                delete_before_replace: true,
                 ..KindSchema::default()
             }),
             other => Err(unknown_kind(other)),

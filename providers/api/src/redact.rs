@@ -104,7 +104,7 @@ impl Redactor {
 
 /// What of a text's base64 does not depend on what stands around it, at each of the three alignments; and the whole.
 fn encoded(text: &str) -> Vec<String> {
-    let mut forms = vec![STANDARD.encode(text)];
+    let mut forms = vec![STANDARD.encode(text), STANDARD_NO_PAD.encode(text), URL_SAFE_NO_PAD.encode(text)];
     for before in 0..3 {
         let mut bytes = vec![0; before];
         bytes.extend_from_slice(text.as_bytes());

@@ -108,7 +108,7 @@ impl PlanError {
                 urn.short()
             )),
             Self::Exists { .. } => Some(
-                "give one of the two another name, or move the resource here with `movedFrom: { stack, name }`".to_owned(),
+                "give one of the two another name, or move it here from its stack: `plinth state mv -s THAT-STACK RESOURCE --to-stack THIS-STACK`".to_owned(),
             ),
             Self::LeftOut { urn, dependency } => Some(format!(
                 "take both or neither: add `--target {}`, or `--exclude {}`",

@@ -138,7 +138,9 @@ pub(crate) fn resolve(
         );
     }
     let mut settings = uses.iter().filter(|used| used.resource.is_none() && !is_input(&used.path)).peekable();
-    settings.peek()?;
+    if settings.peek().is_none() {
+        return resolved;
+    }
     let mut resolved = resolved.unwrap_or_else(|| tree.clone());
     for used in settings {
         if let Some(place) = at_mut(&mut resolved, &used.path) {

@@ -21,6 +21,8 @@ async fn serve(api: &ApiServer) -> (Serving, Client) {
     let serving = api.serve(listener).expect("serves");
     let mut config = kube::Config::new(serving.url().parse().expect("url"));
     config.default_namespace = "default".into();
+    // Two implementations of ciphers are compiled in; somebody has to choose.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let client = Client::try_from(config).expect("client");
     (serving, client)
 }
