@@ -23,24 +23,33 @@ fn a_life(kubeconfig: &Path, namespace: &str) {
     assert_eq!(sandbox.plinth(&["apply", "-s", own, "--yes", "--json"]).expect(0).counts(), [2, 0, 0, 0, 0]);
     sandbox.plinth(&["plan", "-s", own, "--refresh", "always"]).expect(0);
 
-    let wrong = format!(
+    let refused = format!(
         "- {{ kind: 'k8s:v1/ConfigMap', name: two, inputs: {{ metadata: {{ name: two, namespace: {namespace} }} }} }}\n\
          - {{ kind: 'k8s:v1/ConfigMap', name: nowhere, inputs: {{ metadata: {{ name: x, namespace: {namespace}-none }} }} }}\n\
-         - {{ kind: 'k8s:nothing.example.com/v1/Thing', name: unknown, inputs: {{ metadata: {{ name: x, namespace: {namespace} }} }} }}\n\
+         - {{ kind: 'k8s:nothing.example.com/v1/Thing', name: unknown, inputs: {{ metadata: {{ name: x, namespace: {namespace} }} }} }}\n"
+    );
+    let theirs = format!(
+        "- {{ kind: 'k8s:v1/ConfigMap', name: two, inputs: {{ metadata: {{ name: two, namespace: {namespace} }} }} }}\n\
          - {{ kind: 'k8s:v1/ConfigMap', name: theirs, inputs: {{ metadata: {{ name: kube-root-ca.crt, namespace: {namespace} }} }} }}\n"
     );
-    sandbox.write(own, stack(kubeconfig, namespace, &wrong));
-    for command in [&["plan", "-s", own][..], &["apply", "-s", own, "--yes"]] {
-        let ran = sandbox.plinth(command).expect(1);
-        for text in [
-            format!("there is no namespace `{namespace}-none`"),
-            "own.yaml:9:".to_owned(),
-            "serves no kind nothing.example.com/v1/Thing".to_owned(),
-            "own.yaml:10:".to_owned(),
-            "kube-root-ca.crt exists already, and was not made by this stack".to_owned(),
-            "own.yaml:11:".to_owned(),
-        ] {
-            assert!(ran.err.contains(&text), "{text} in {}", ran.err);
+    let refusals = [
+        format!("there is no namespace `{namespace}-none`"),
+        "own.yaml:9:".to_owned(),
+        "serves no kind nothing.example.com/v1/Thing".to_owned(),
+        "own.yaml:10:".to_owned(),
+    ];
+    let taken = [
+        "kube-root-ca.crt exists already, and was not made by this stack".to_owned(),
+        "own.yaml:9:".to_owned(),
+        "adopt: true".to_owned(),
+    ];
+    for (wrong, said) in [(&refused, &refusals[..]), (&theirs, &taken[..])] {
+        sandbox.write(own, stack(kubeconfig, namespace, wrong));
+        for command in [&["plan", "-s", own][..], &["apply", "-s", own, "--yes"]] {
+            let ran = sandbox.plinth(command).expect(1);
+            for text in said {
+                assert!(ran.err.contains(text), "{text} in {}", ran.err);
+            }
         }
     }
     let listed = sandbox.plinth(&["state", "list", "-s", own]).expect(0).out;
