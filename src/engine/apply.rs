@@ -220,19 +220,24 @@ impl Engine {
         }
         let cancel = &self.interrupt.stop_now;
         let existing = look(&plan, &target.scope, &self.providers, cancel).await;
-        if !existing.errors.is_empty() {
-            // Everything that is wrong, at once: also what the system would refuse of the rest.
-            let mut errors = existing.errors;
-            let named: HashSet<Urn> = errors.iter().map(|error| error.urn().clone()).collect();
-            let refused = preview(&plan, &self.providers, cancel).await.refused;
-            errors.extend(refused.into_iter().filter(|error| !named.contains(error.urn())));
-            return Err(RunError::Plan(errors));
+        let mut errors = existing.errors;
+        let mut found = None;
+        if !existing.found.is_empty() {
+            facts.existing = existing.found;
+            match self.plan_with(target, state, facts) {
+                Ok(plan) => found = Some(plan),
+                Err(RunError::Plan(more)) => errors.extend(more),
+                Err(other) => return Err(other),
+            }
         }
-        if existing.found.is_empty() {
-            return Ok((plan, existing.unknown));
+        if errors.is_empty() {
+            return Ok((found.unwrap_or(plan), existing.unknown));
         }
-        facts.existing = existing.found;
-        Ok((self.plan_with(target, state, facts)?, existing.unknown))
+        // Everything that is wrong, at once: also what the system would refuse of the rest.
+        let named: HashSet<Urn> = errors.iter().map(|error| error.urn().clone()).collect();
+        let refused = preview(&plan, &self.providers, cancel).await.refused;
+        errors.extend(refused.into_iter().filter(|error| !named.contains(error.urn())));
+        Err(RunError::Plan(errors))
     }
 
     /// Plans with what was read, and asks live systems what they say of the changes; where they would refuse to change

@@ -43,7 +43,20 @@ fn a_life(kubeconfig: &Path, namespace: &str) {
         "own.yaml:9:".to_owned(),
         "adopt: true".to_owned(),
     ];
-    for (wrong, said) in [(&refused, &refusals[..]), (&theirs, &taken[..])] {
+    // What exists already and what the cluster would refuse are told at once.
+    let both = format!(
+        "{theirs}- {{ kind: 'k8s:v1/ConfigMap', name: nowhere, inputs: {{ metadata: {{ name: x, namespace: {namespace}-none }} }} }}\n\
+         - {{ kind: 'k8s:v1/Service', name: wrong, inputs: {{ metadata: {{ name: w, namespace: {namespace} }}, spec: {{ ports: [{{ port: 80, nodePort: 30080 }}] }} }} }}\n"
+    );
+    let all = [
+        taken[0].clone(),
+        taken[1].clone(),
+        refusals[0].clone(),
+        "own.yaml:10:".to_owned(),
+        "may not be used when `type` is 'ClusterIP'".to_owned(),
+        "own.yaml:11:".to_owned(),
+    ];
+    for (wrong, said) in [(&refused, &refusals[..]), (&theirs, &taken[..]), (&both, &all[..])] {
         sandbox.write(own, stack(kubeconfig, namespace, wrong));
         for command in [&["plan", "-s", own][..], &["apply", "-s", own, "--yes"]] {
             let ran = sandbox.plinth(command).expect(1);
