@@ -32,12 +32,13 @@ impl Promote {
     /// Runs the command.
     pub async fn run(self) -> Result<Code, Failure> {
         self.run.approve.can_ask("promote")?;
-        let open = async |stack: &str| {
-            let args = StackArgs { stack: stack.to_owned(), place: self.place.clone(), output: self.output };
-            Session::open(&args).await
+        let args = |stack: &str| StackArgs {
+            stack: stack.to_owned(),
+            place: self.place.clone(),
+            output: self.output,
         };
-        let from = open(&self.from).await?;
-        let mut to = open(&self.to).await?;
+        let from = Session::open(&args(&self.from)).await?;
+        let mut to = Session::open(&args(&self.to)).await?;
         if from.name == to.name {
             return Err(Failure::new(format!("`{}` cannot be promoted to itself", from.name)));
         }
@@ -51,15 +52,15 @@ impl Promote {
             return Err(Failure::new(format!("stack `{}` has no successful revision to promote", from.name))
                 .help(format!("apply it first: plinth apply -s {}{rehearse}", self.from)));
         };
+        let own_tree = to.own_tree(&args(&self.to))?;
         let provenance = Provenance {
             kind: ProvenanceKind::Promotion,
             from_stack: from.name.clone(),
             revision: proved.number,
-            base: file::promotable(&to.own_tree),
+            base: file::promotable(&own_tree),
             overlay: proved.settings.clone(),
         };
-        let tree = file::overlay(to.own_tree.clone(), &provenance.overlay, &provenance.base);
-        to.loaded = file::load_from_tree(tree, to.loaded.locations.clone())?;
+        to.use_tree(file::overlay(own_tree, &provenance.overlay, &provenance.base))?;
         if !self.output.json {
             present::out(&format!("Promoting revision {} of {} to {}.\n", proved.number, from.name, to.name));
         }

@@ -146,8 +146,10 @@ pub struct Session {
     pub file: PathBuf,
     /// What it says, with a promotion in force laid over it.
     pub loaded: Loaded,
-    /// What it says by itself.
-    pub own_tree: serde_json::Value,
+    /// What of it can be promoted, with a promotion in force laid over it.
+    promotable: serde_json::Value,
+    /// Tells whether the file has changed.
+    digest: String,
     /// Whether this is a rehearsal.
     pub rehearse: bool,
     /// Where things live.
@@ -235,7 +237,7 @@ impl Session {
         let skew = faults.as_ref().map(|faults| faults.spec().clock).unwrap_or_default();
         let log = log.with_clock(Clock::skewed(skew));
         let state = Self::settle(&log, state, &home, faults.as_ref()).await?;
-        let own_tree = loaded.tree.clone();
+        let digest = digest(&loaded.tree);
         let secrets = stack_secrets(&state, args);
         let loaded = match state.promotion() {
             Some(promotion) => {
@@ -248,8 +250,9 @@ impl Session {
         let mut session = Self {
             name,
             file,
-            loaded,
-            own_tree,
+            promotable: file::promotable(&loaded.tree),
+            loaded: without_tree(loaded),
+            digest,
             rehearse: args.place.rehearse,
             home,
             faults,
@@ -370,13 +373,13 @@ impl Session {
         let target = tracing::info_span!("graph")
             .in_scope(|| Target::new(command, resources, &self.providers))
             .map_err(|error| self.located(error))?;
-        Ok(Target { settings: self.settings(), stack_file_digest: self.digest(), ..target })
+        Ok(Target { settings: self.settings(), stack_file_digest: self.digest.clone(), ..target })
     }
 
     /// The promotable settings in force, with every version spelled out: what a run of this stack proves.
     pub fn settings(&self) -> serde_json::Value {
         let stack = &self.loaded.stack;
-        let mut settings = file::promotable(&self.loaded.tree);
+        let mut settings = self.promotable.clone();
         if stack.platform.is_some() {
             settings["catalogue"] = stack.catalogue.resolved();
         }
@@ -386,9 +389,23 @@ impl Session {
         settings
     }
 
-    fn digest(&self) -> String {
-        let digest = Sha256::digest(self.own_tree.to_string());
-        digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    /// What the stack file says by itself, whatever promotion is in force.
+    ///
+    /// # Errors
+    /// When it cannot be read any more.
+    pub fn own_tree(&self, args: &StackArgs) -> Result<serde_json::Value, Failure> {
+        Ok(load(&self.file, &args.stack)?.tree)
+    }
+
+    /// Works with another tree from now on.
+    ///
+    /// # Errors
+    /// When it is no stack.
+    pub fn use_tree(&mut self, tree: serde_json::Value) -> Result<(), Failure> {
+        let loaded = file::load_from_tree(tree, self.loaded.locations.clone())?;
+        self.promotable = file::promotable(&loaded.tree);
+        self.loaded = without_tree(loaded);
+        Ok(())
     }
 
     /// An engine on this stack.
@@ -540,6 +557,17 @@ fn limits(concurrency: Option<&Concurrency>) -> Limits {
 }
 
 /// The stack's own secrets for its stack file.
+/// The tree has served its purpose once the stack was made of it, and would be the largest thing in memory.
+fn without_tree(loaded: Loaded) -> Loaded {
+    Loaded { tree: serde_json::Value::Null, ..loaded }
+}
+
+fn digest(tree: &serde_json::Value) -> String {
+    Sha256::digest(tree.to_string())
+        .iter()
+        .fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
 fn stack_secrets(state: &State, args: &StackArgs) -> StackSecrets {
     let value = |secret: &plinth_state::StackSecret| secret.value.as_str().map(SecretText::new);
     let values = state.secrets.iter().filter_map(|(name, secret)| Some((name.clone(), value(secret)?)));

@@ -4,12 +4,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
 use plinth_state::{AwsCredentials, AwsKeys, Backend, Options};
-use serde::Deserialize;
-use tokio::process::Command;
 use tokio::sync::Mutex;
 
 /// The families of variables that storage may look at.
@@ -55,9 +57,9 @@ async fn aws(url: &str, options: &mut Options) {
     let named = options.get(&["aws_region", "aws_default_region", "aws_endpoint_url", "aws_endpoint_url_s3"]);
     if named.is_none()
         && !["region=", "endpoint="].iter().any(|parameter| url.contains(parameter))
-        && let Ok(region) = run_aws(&["configure", "get", "region"]).await
+        && let Some(region) = ProfileFileRegionProvider::new().region().await
     {
-        options.set("aws_region", region.trim());
+        options.set("aws_region", region.as_ref());
     }
     if options.get(&SOURCES).is_none() {
         *options = std::mem::take(options).with_aws(Arc::new(Profile::default()));
@@ -95,11 +97,11 @@ fn on_path(program: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
-/// The keys of the profile in force, as AWS's own command line gives them: it knows shared files, single sign-on, roles
-/// that are assumed, and programs that give keys.
+/// The keys of the profile in force, as AWS's own SDK reads them: shared files, single sign-on, roles that are assumed,
+/// and programs that give keys.
 #[derive(Default)]
 struct Profile {
-    cached: Mutex<Option<Exported>>,
+    cached: Mutex<Option<Credentials>>,
 }
 
 // Says nothing of the keys.
@@ -109,60 +111,45 @@ impl std::fmt::Debug for Profile {
     }
 }
 
-/// What `aws configure export-credentials` prints.
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Exported {
-    access_key_id: String,
-    secret_access_key: String,
-    #[serde(default)]
-    session_token: Option<String>,
-    #[serde(default)]
-    expiration: Option<jiff::Timestamp>,
-}
-
-impl Exported {
-    fn lasts(&self) -> bool {
-        self.expiration.is_none_or(|end| end > jiff::Timestamp::now() + MARGIN)
-    }
+fn lasts(keys: &Credentials) -> bool {
+    keys.expiry().is_none_or(|end| end > SystemTime::now() + MARGIN)
 }
 
 #[async_trait]
 impl AwsCredentials for Profile {
     async fn keys(&self) -> Result<AwsKeys, String> {
         let mut cached = self.cached.lock().await;
-        let keys = match cached.take().filter(Exported::lasts) {
+        let keys = match cached.take().filter(lasts) {
             Some(keys) => keys,
             None => {
-                let text = run_aws(&["configure", "export-credentials", "--format", "process"]).await?;
-                // The text holds the keys, so it is not in the message.
-                serde_json::from_str(&text).map_err(|_| {
-                    "`aws configure export-credentials` gave something that is no credentials".to_owned()
+                let given = ProfileFileCredentialsProvider::builder().build().provide_credentials().await;
+                given.map_err(|error| {
+                    let why = causes(&error);
+                    format!("the AWS profile gives no keys: {why}; sign in (`aws sso login`), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
                 })?
             }
         };
         *cached = Some(keys.clone());
         Ok(AwsKeys {
-            access_key_id: keys.access_key_id,
-            secret_access_key: keys.secret_access_key,
-            session_token: keys.session_token,
+            access_key_id: keys.access_key_id().to_owned(),
+            secret_access_key: keys.secret_access_key().to_owned(),
+            session_token: keys.session_token().map(str::to_owned),
         })
     }
 }
 
-async fn run_aws(arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new("aws").args(arguments).stdin(std::process::Stdio::null()).output().await;
-    let output = output.map_err(|error| {
-        format!(
-            "there are AWS profiles, and the command `aws`, which reads them, cannot be run ({error}): install the AWS \
-             command line, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        )
-    })?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("`aws {}` failed: {}", arguments.join(" "), said.trim()));
+/// An error with everything that led to it; the SDK's own texts say little without.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    text
 }
 
 #[cfg(test)]
@@ -171,10 +158,9 @@ mod tests {
 
     #[test]
     fn keys_that_end_soon_are_asked_for_anew() {
-        let text = r#"{"Version":1,"AccessKeyId":"A","SecretAccessKey":"S","Expiration":"2020-01-01T00:00:00+00:00"}"#;
-        let keys: Exported = serde_json::from_str(text).unwrap();
-        assert!(!keys.lasts());
-        let keys: Exported = serde_json::from_str(r#"{"AccessKeyId":"A","SecretAccessKey":"S"}"#).unwrap();
-        assert!(keys.lasts() && keys.session_token.is_none());
+        let keys = |end| Credentials::new("A", "S", None, end, "test");
+        let now = SystemTime::now();
+        assert!(lasts(&keys(None)) && lasts(&keys(Some(now + 2 * MARGIN))));
+        assert!(!lasts(&keys(Some(now + MARGIN / 2))));
     }
 }

@@ -261,5 +261,5 @@ fn recorded_instance<'a>(pending: &PendingOp, state: &'a State) -> Option<&'a Re
             .map(AsRef::as_ref)
             .next();
     }
-    state.resources.get(&intent.urn).map(|tracked| &tracked.recorded)
+    state.resources.get(&intent.urn).map(|tracked| tracked.recorded.as_ref())
 }

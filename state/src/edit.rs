@@ -4,6 +4,7 @@
 //! the same with the two exchanged. Nothing here touches a system.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use plinth_provider::{Recorded, Resource, Urn, Value};
 
@@ -87,7 +88,7 @@ impl State {
         }
         for dependent in dependents {
             if let Some(tracked) = &mut editing.slot(&dependent).present {
-                tracked.recorded.dependencies.retain(|urn| !urns.contains(urn));
+                Arc::make_mut(&mut tracked.recorded).dependencies.retain(|urn| !urns.contains(urn));
             }
         }
         editing.finish(command, None)
@@ -126,9 +127,10 @@ impl State {
             recorded
         };
         *editing.slot(to) = Slot {
-            present: moved
-                .present
-                .map(|tracked| Box::new(Tracked { recorded: rename(tracked.recorded), ..*tracked })),
+            present: moved.present.map(|tracked| {
+                let recorded = rename(Arc::unwrap_or_clone(tracked.recorded));
+                Box::new(Tracked { recorded: Arc::new(recorded), ..*tracked })
+            }),
             superseded: moved.superseded.into_iter().map(rename).collect(),
             declared: moved.declared.map(|declared| Box::new(Resource { urn: to.clone(), ..*declared })),
         };
@@ -152,8 +154,9 @@ impl State {
                 urns.iter_mut().filter(|urn| *urn == from).for_each(|urn| *urn = to.clone())
             };
             if let Some(tracked) = &mut slot.present {
-                follow(&mut tracked.recorded.dependencies);
-                follow(&mut tracked.recorded.options.depends_on);
+                let recorded = Arc::make_mut(&mut tracked.recorded);
+                follow(&mut recorded.dependencies);
+                follow(&mut recorded.options.depends_on);
             }
             if let Some(declared) = &mut slot.declared {
                 follow(&mut declared.options.depends_on);

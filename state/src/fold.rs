@@ -107,7 +107,7 @@ impl State {
             Event::Refreshed { urn, outputs } => {
                 if let Some(tracked) = self.resources.get_mut(&urn) {
                     let tracked = Arc::make_mut(tracked);
-                    tracked.recorded.outputs = outputs;
+                    Arc::make_mut(&mut tracked.recorded).outputs = outputs;
                     tracked.updated_at = time;
                 }
             }
@@ -208,12 +208,13 @@ impl State {
             _ => self.revisions.last().map_or(0, |revision| revision.number),
         };
         if let Some(before) = before.filter(|before| replaces && before.id != recorded.id) {
-            self.superseded.push(Arc::new(before.recorded.clone()));
+            self.superseded.push(Arc::clone(&before.recorded));
         }
         // An instance that was to go and is taken over again is the present one, and not to go any more.
         self.superseded.retain(|old| old.urn != recorded.urn || old.id != recorded.id);
         let urn = recorded.urn.clone();
-        let tracked = Tracked { recorded, created_revision, updated_at: time, duration_ms };
+        let tracked =
+            Tracked { recorded: Arc::new(recorded), created_revision, updated_at: time, duration_ms };
         self.resources.insert(urn, Arc::new(tracked));
     }
 
@@ -240,7 +241,7 @@ impl State {
             return;
         }
         if let Some(mut tracked) = self.resources.remove(from) {
-            Arc::make_mut(&mut tracked).recorded.urn = to.clone();
+            Arc::make_mut(&mut Arc::make_mut(&mut tracked).recorded).urn = to.clone();
             self.resources.insert(to.clone(), tracked);
         }
         if let Some(mut declared) = self.declared.remove(from) {
@@ -256,7 +257,7 @@ impl State {
             dependencies.iter_mut().filter(|urn| *urn == from).for_each(|urn| *urn = to.clone());
         };
         for tracked in self.resources.values_mut().filter(|tracked| tracked.dependencies.contains(from)) {
-            follow(&mut Arc::make_mut(tracked).recorded.dependencies);
+            follow(&mut Arc::make_mut(&mut Arc::make_mut(tracked).recorded).dependencies);
         }
         for old in self.superseded.iter_mut().filter(|old| old.dependencies.contains(from)) {
             follow(&mut Arc::make_mut(old).dependencies);

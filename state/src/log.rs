@@ -40,8 +40,35 @@ pub struct Log {
 /// How much there is to read after the newest checkpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
+    /// The position of that checkpoint.
     pub checkpoint: AtomicU64,
+    /// Its size.
+    pub size: AtomicU64,
+    /// The bytes of the entries after it.
     pub bytes: AtomicU64,
+}
+
+/// A checkpoint is worth its writing when this many entries or bytes lie after the last one.
+const CHECKPOINT_EVERY: (u64, u64) = (50, 4 << 20);
+/// However large the stack, no run goes on for longer than this without a checkpoint.
+const MOST_ENTRIES: u64 = 5_000;
+
+impl Tail {
+    /// Whether a checkpoint is worth its writing. While a run goes on, what is written for checkpoints stays in
+    /// proportion to what is appended, or the time of a run would grow with the square of what it makes.
+    pub fn is_long(&self, newest: u64, running: bool) -> bool {
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let (entries, bytes) = (newest.saturating_sub(load(&self.checkpoint)), load(&self.bytes));
+        let much = entries >= CHECKPOINT_EVERY.0 || bytes >= CHECKPOINT_EVERY.1;
+        much && (!running || bytes >= load(&self.size) / 2 || entries >= MOST_ENTRIES)
+    }
+
+    /// There is a checkpoint of this size at this position, and nothing after it.
+    pub fn restart(&self, checkpoint: u64, size: u64) {
+        self.checkpoint.store(checkpoint, Ordering::Relaxed);
+        self.size.store(size, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Log {
@@ -92,10 +119,9 @@ impl Log {
 
     async fn read_once(&self) -> Result<State> {
         // Before the entries: what it names was there before it was.
-        let (head, newest) = try_join(self.head(), self.newest_checkpoint(u64::MAX)).await?;
-        let mut state = newest.unwrap_or_default();
-        self.tail.checkpoint.store(state.seq, Ordering::Relaxed);
-        self.tail.bytes.store(0, Ordering::Relaxed);
+        let (head, newest) = try_join(self.head(), self.sized_checkpoint(u64::MAX)).await?;
+        let (mut state, size) = newest.unwrap_or_default();
+        self.tail.restart(state.seq, size);
         self.follow(&mut state, true).await?;
         if let Some(head) = head.filter(|head| head.seq > state.seq) {
             let (seq, file) = (state.seq + 1, self.entry_key(state.seq + 1));
@@ -378,12 +404,17 @@ impl Log {
 
     /// The newest checkpoint that can be read, at or before a position. One that cannot is passed over: it is a cache.
     pub(crate) async fn newest_checkpoint(&self, at_most: u64) -> Result<Option<State>> {
+        Ok(self.sized_checkpoint(at_most).await?.map(|(state, _)| state))
+    }
+
+    async fn sized_checkpoint(&self, at_most: u64) -> Result<Option<(State, u64)>> {
         let mut keys = self.backend.list(&self.checkpoint_folder()).await?;
         keys.retain(|key| key_seq(key).is_some_and(|seq| seq <= at_most));
         for key in keys.iter().rev() {
             let Some(bytes) = self.backend.get(key).await? else { continue };
+            let size = bytes.len() as u64;
             match self.read_checkpoint(bytes).await? {
-                Ok(state) if key_seq(key) == Some(state.seq) => return Ok(Some(state)),
+                Ok(state) if key_seq(key) == Some(state.seq) => return Ok(Some((state, size))),
                 Ok(state) => {
                     tracing::warn!(%key, state.seq, "passing over a checkpoint that is another position's")
                 }
@@ -503,4 +534,39 @@ fn check_stack_name(stack: &str) -> Result<()> {
         return bad("it may hold letters, digits, `-`, `_` and `.`");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of entries that fill a checkpoint as they come.
+    fn written_for_checkpoints(entries: u64, bytes: u64) -> u64 {
+        let tail = Tail::default();
+        let mut written = 0;
+        for seq in 1..=entries {
+            tail.bytes.fetch_add(bytes, Ordering::Relaxed);
+            if tail.is_long(seq, true) {
+                tail.restart(seq, seq * bytes);
+                written += seq * bytes;
+            }
+        }
+        written
+    }
+
+    #[test]
+    fn checkpoints_of_a_run_take_no_more_than_some_times_what_it_appends() {
+        for (entries, bytes) in [(100, 1_000), (1_000, 100_000), (20_000, 10_000)] {
+            let times = written_for_checkpoints(entries, bytes) as f64 / (entries * bytes) as f64;
+            assert!(times < 4.0, "{entries} entries of {bytes} bytes: {times:.1} times as much");
+        }
+    }
+
+    #[test]
+    fn a_run_that_ends_leaves_a_short_tail_however_large_the_stack() {
+        let tail = Tail::default();
+        tail.restart(10, 1 << 30);
+        assert!(!tail.is_long(59, false) && tail.is_long(60, false));
+        assert!(!tail.is_long(60, true) && tail.is_long(5_010, true));
+    }
 }

@@ -337,7 +337,7 @@ impl Repair {
                 Event::Forgot { urn, .. } => drop(named.insert(urn)),
                 Event::Moved { from, to } => named.extend([from, to]),
                 Event::Incoming(incoming) => {
-                    named.extend(incoming.resources.into_iter().map(|tracked| tracked.recorded.urn));
+                    named.extend(incoming.resources.into_iter().map(|tracked| tracked.recorded.urn.clone()));
                 }
                 Event::Edited(edit) | Event::Sent { edit, .. } => {
                     named.extend(edit.changes.into_iter().map(|change| change.urn))
@@ -368,7 +368,7 @@ impl Repair {
         }
         for urn in self.named() {
             if let Some(tracked) = self.state.resources.get_mut(&urn) {
-                Arc::make_mut(tracked).recorded.unsettled = true;
+                Arc::make_mut(&mut Arc::make_mut(tracked).recorded).unsettled = true;
                 self.mending.unaccounted.push((urn, READ_AGAIN));
             }
         }

@@ -63,7 +63,7 @@ pub struct State {
 #[serde(rename_all = "camelCase")]
 pub struct Tracked {
     /// What is recorded.
-    pub recorded: Recorded,
+    pub recorded: Arc<Recorded>,
     /// The revision that created it; 0 when none did.
     pub created_revision: u64,
     /// When it was last written.

@@ -114,7 +114,7 @@ fn packed(
         }
         Ok(())
     };
-    let recorded = &mut tracked.recorded;
+    let recorded = Arc::make_mut(&mut tracked.recorded);
     recorded.urn = renamed(&recorded.urn, to)?;
     follow(&mut recorded.dependencies)?;
     follow(&mut recorded.options.depends_on)?;
@@ -161,8 +161,9 @@ impl Transfer<'_> {
         let moved: Vec<Urn> = parcel.resources.iter().map(|tracked| tracked.urn.clone()).collect();
         let known = |urn: &Urn| moved.contains(urn) || to.resources.contains_key(urn);
         for tracked in &mut parcel.resources {
-            tracked.recorded.dependencies.retain(known);
-            tracked.recorded.options.depends_on.retain(known);
+            let recorded = Arc::make_mut(&mut tracked.recorded);
+            recorded.dependencies.retain(known);
+            recorded.options.depends_on.retain(known);
         }
         Ok(parcel)
     }

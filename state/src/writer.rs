@@ -21,8 +21,6 @@ use crate::log::key_seq;
 use crate::ring::KeyRing;
 use crate::{DataKeys, Entry, Error, Event, Log, Result, State, checkpoint};
 
-/// A checkpoint is worth its writing when this many entries or bytes lie after the last one.
-const CHECKPOINT_EVERY: (u64, u64) = (50, 4 << 20);
 /// An entry takes no further call's events once it holds this many bytes.
 const ENTRY_BYTES: usize = 4 << 20;
 
@@ -395,12 +393,6 @@ impl Appender {
         Arc::clone(&self.shared.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn checkpoint_due(&self, state: &State) -> bool {
-        let tail = self.log.tail();
-        let entries = state.seq.saturating_sub(tail.checkpoint.load(Ordering::Relaxed));
-        entries >= CHECKPOINT_EVERY.0 || tail.bytes.load(Ordering::Relaxed) >= CHECKPOINT_EVERY.1
-    }
-
     /// Starts the writing of a checkpoint when the tail has grown, and of the hint at the log's end now and then. Appends
     /// go on meanwhile; the next one copies the map of resources once.
     fn keep_up(&mut self) {
@@ -408,7 +400,7 @@ impl Appender {
             return;
         }
         let state = self.state();
-        let checkpoint = self.checkpoint_due(&state);
+        let checkpoint = self.log.tail().is_long(state.seq, true);
         if checkpoint || Instant::now() >= self.hint {
             self.hint = Instant::now() + self.every;
             let log = self.log.clone();
@@ -422,7 +414,7 @@ impl Appender {
             let _ = upkeep.await;
         }
         let state = self.state();
-        let checkpoint = compacted || self.rotated || self.checkpoint_due(&state);
+        let checkpoint = compacted || self.rotated || self.log.tail().is_long(state.seq, false);
         upkeep(&self.log, Arc::clone(&state), checkpoint).await;
         if compacted && let Err(error) = self.log.remove_compacted(&state).await {
             tracing::warn!(%error, "old entries of the state log were not removed; the next compaction does it");
@@ -461,9 +453,9 @@ async fn write_checkpoint(log: &Log, state: Arc<State>) -> Result<()> {
     let (stack, keys) = (log.stack().to_owned(), log.data_keys());
     let bytes = blocking(move || checkpoint::encode(&stack, &state, &keys)).await?;
     let backend = log.backend();
+    let size = bytes.len() as u64;
     backend.put(&log.checkpoint_key(seq), bytes).await?;
-    log.tail().checkpoint.store(seq, Ordering::Relaxed);
-    log.tail().bytes.store(0, Ordering::Relaxed);
+    log.tail().restart(seq, size);
     let mut keys = backend.list(&log.checkpoint_folder()).await?;
     keys.retain(|key| !bases.iter().any(|base| key_seq(key) == Some(base.seq)));
     for old in keys.iter().rev().skip(checkpoint::KEPT) {

@@ -116,7 +116,7 @@ async fn what_is_put_back_must_fit() {
     assert_eq!(*state.resources[&urn("a")], a);
     assert_eq!(state.recording(vec![a.clone()], false, "import".into()).unwrap().changes, []);
     let mut other = a;
-    other.recorded.id = "another".into();
+    Arc::make_mut(&mut other.recorded).id = "another".into();
     assert!(state.recording(vec![other.clone()], false, "import".into()).is_err());
     assert_eq!(state.recording(vec![other], true, "import".into()).unwrap().changes.len(), 1);
 }

@@ -7,6 +7,7 @@ mod day_two;
 mod keys;
 mod main_job;
 mod mistakes;
+mod place;
 mod promotion;
 mod runs;
 mod secrets;

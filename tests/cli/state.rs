@@ -1,7 +1,11 @@
 //! Looking at what is recorded, changing, mending and moving it, as a user does.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use serde_json::Value as Json;
 
+use crate::place::Place;
 use crate::support::Sandbox;
 
 fn stack(count: usize, changed: &str) -> String {
@@ -115,6 +119,64 @@ fn state_moves_and_the_old_place_says_where_to() {
     // Again changes nothing.
     sandbox.plinth(&["state", "migrate", "--from", &from, "--to", &to, "-s", "bench"]).expect(0);
     sandbox.plinth(&["state", "verify", "-s", "bench", "--state", &to]).expect(0);
+}
+
+#[test]
+fn keys_of_a_bucket_come_from_the_profile_in_force() {
+    let Some(place) = Place::find(Some("moto")) else { return };
+    let mut sandbox = sandbox(2);
+    let process = r#"sh -c 'echo "{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\"}"'"#;
+    sandbox.write(
+        ".aws/config",
+        format!("[profile ops]\nregion = us-east-1\ncredential_process = {process}\n\n[profile empty]\nregion = us-east-1\n"),
+    );
+    let url = place.url("profile").unwrap();
+    sandbox.set("AWS_PROFILE", "empty");
+    let ran = sandbox.plinth(&["apply", "-s", "bench", "--yes", "--state", &url]).expect(1);
+    assert!(ran.err.contains("profile") && ran.err.contains("aws sso login"), "{}", ran.err);
+    sandbox.set("AWS_PROFILE", "ops");
+    sandbox.plinth(&["apply", "-s", "bench", "--yes", "--state", &url]).expect(0);
+    sandbox.plinth(&["plan", "-s", "bench", "--state", &url]).expect(0);
+}
+
+/// The real binary, on storage of every kind, killed on the way.
+#[test]
+fn state_travels_through_every_storage() {
+    let mut sandbox = sandbox(40);
+    sandbox.write("stacks/other.yaml", stack(2, "v0").replace("name: bench", "name: other"));
+    sandbox.plinth(&["apply", "-s", "other", "--yes"]).expect(0);
+    let mut places = Vec::new();
+    for name in ["moto", "azurite", "postgres", "ministack"] {
+        let Some(place) = Place::find(Some(name)) else { return };
+        places.push(place);
+    }
+    let last = format!("file://{}", sandbox.path("last").display());
+    let mut from = format!("file://{}", sandbox.path(".plinth").display());
+    let urls = places.iter().map(|place| place.url("travel").unwrap()).chain([last]);
+    for (to, place) in urls.zip(places.iter().map(Some).chain([None])) {
+        if let Some(place) = place {
+            place.equip(&mut sandbox);
+        }
+        let migrate = ["state", "migrate", "--from", &from, "--to", &to];
+        for patience in [20, 120] {
+            let mut killed =
+                sandbox.command(&migrate).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(patience));
+            let _ = killed.kill();
+            killed.wait().unwrap();
+        }
+        sandbox.plinth(&[&migrate[..], &["--lock-timeout", "120"]].concat()).expect(0);
+        for stack in ["bench", "other"] {
+            let there = sandbox.plinth(&["plan", "-s", stack, "--state", &to, "--json"]).expect(0);
+            assert_eq!(there.counts(), [0; 5], "{stack} at {to}");
+            sandbox.plinth(&["state", "verify", "-s", stack, "--state", &to]).expect(0);
+            let left = sandbox.plinth(&["plan", "-s", stack, "--state", &from]).expect(1);
+            assert!(left.err.contains("went to") || left.err.contains("moved"), "{}", left.err);
+        }
+        from = to;
+    }
+    sandbox.write("stacks/bench.yaml", stack(41, "v1"));
+    sandbox.plinth(&["apply", "-s", "bench", "--state", &from, "--yes"]).expect(0);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 /// A folder with stack files, and nothing of the user's environment.
 pub struct Sandbox {
     dir: tempfile::TempDir,
+    variables: Vec<(String, String)>,
 }
 
 /// What a command printed and how it ended.
@@ -61,7 +62,7 @@ impl Ran {
 
 impl Sandbox {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self { dir: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
     /// A sandbox with the repository's own stack files.
@@ -104,15 +105,21 @@ impl Sandbox {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_plinth"));
+        let mut command = Command::new(binary());
         command
             .args(args)
             .current_dir(self.dir.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.dir.path())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command
+    }
+
+    /// Sets an environment variable of every command from now on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     pub fn plinth(&self, args: &[&str]) -> Ran {
@@ -272,3 +279,8 @@ resources:
           - metadata: { name: data }
             spec: { accessModes: [ ReadWriteOnce ], storageClassName: small-disk, resources: { requests: { storage: 1Gi } } }
 "#;
+
+/// The binary that is tried: the one that was built with these tests, or what `PLINTH_BINARY` names.
+pub fn binary() -> PathBuf {
+    std::env::var_os("PLINTH_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_plinth").into(), PathBuf::from)
+}

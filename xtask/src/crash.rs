@@ -1,11 +1,13 @@
 //! `cargo xtask crash`: the real binary, killed at every point, misled by lost replies and raced by itself. The same
 //! tests run in the suite, a little of each.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::{process, workspace};
+use crate::{emulators, process, workspace};
 
 /// One way of going wrong: its name, its test, and how many rounds are worth an answer.
 struct Suite {
@@ -54,15 +56,16 @@ pub struct Args {
     /// How many rounds run at once
     #[arg(long, default_value_t = 6)]
     jobs: u64,
-    /// Where state lives, with `{}` for what tells rounds apart, such as s3://bucket/{} [default: files]
-    #[arg(long, value_name = "URL")]
+    /// Where state lives: moto, ministack, azurite, postgres (started for it), or a URL with `{}` for what tells rounds
+    /// apart, such as s3://bucket/{} [default: files]
+    #[arg(long, value_name = "WHERE")]
     state: Option<String>,
     /// A file that the figures are appended to
     #[arg(long, value_name = "FILE")]
-    report: Option<std::path::PathBuf>,
-    /// Try the release build
-    #[arg(long)]
-    release: bool,
+    report: Option<PathBuf>,
+    /// Try this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
 }
 
 /// Runs the suites, one after the other; every violation is told with the command that runs its round again.
@@ -72,19 +75,25 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("there is no suite `{unknown}`; there are {}", known.join(", "));
     }
     let mut failed = Vec::new();
+    let points = tempfile::NamedTempFile::new()?;
+    // Not needed for files; and whoever names an emulator needs all of it.
+    let tools = if args.state.is_some() { emulators::install()? } else { Vec::new() };
     for suite in SUITES {
         let asked = args.suites.is_empty() || args.suites.iter().any(|name| name == suite.name);
-        if asked && process::stream(&mut command(args, suite)).is_err() {
+        if asked && process::stream(command(args, suite, points.path())?.envs(tools.clone())).is_err() {
             failed.push(suite.name);
         }
     }
+    let seen = std::fs::read_to_string(&points)?;
+    let seen: BTreeSet<&str> = seen.lines().collect();
+    println!("distinct crash points over these suites: {}", seen.len());
     if !failed.is_empty() {
         bail!("violations in: {}", failed.join(", "));
     }
     Ok(())
 }
 
-fn command(args: &Args, suite: &Suite) -> Command {
+fn command(args: &Args, suite: &Suite, seen: &Path) -> Result<Command> {
     let points = args.points.map(|points| points.div_ceil(POINTS_OF_A_ROUND).max(1));
     let rounds = args.rounds.or(points).unwrap_or(suite.rounds);
     let mut settings = format!("seed={} rounds={rounds} from={} jobs={}", args.seed, args.from, args.jobs);
@@ -92,14 +101,17 @@ fn command(args: &Args, suite: &Suite) -> Command {
         settings += &format!(" state={state}");
     }
     if let Some(report) = &args.report {
-        let report = std::path::absolute(report).unwrap_or_else(|_| report.clone());
-        settings += &format!(" report={}", report.display());
+        settings += &format!(" report={}", std::path::absolute(report)?.display());
     }
+    settings += &format!(" points={}", seen.display());
     let mut command = crate::test::cargo(&["test", "--quiet", "--package", "plinth", "--test", "cli"]);
-    command.args(args.release.then_some("--release"));
+    if let Some(binary) = &args.binary {
+        let binary = binary.canonicalize().with_context(|| format!("no binary at {}", binary.display()))?;
+        command.env("PLINTH_BINARY", binary);
+    }
     command.args(["--", "--include-ignored", "--nocapture", "--exact", &format!("crash::{}", suite.test)]);
     command.env("PLINTH_CRASH", settings).current_dir(workspace::root());
-    command
+    Ok(command)
 }
 
 #[cfg(test)]
@@ -115,16 +127,22 @@ mod tests {
 
     fn settings(line: &[&str]) -> String {
         let args = Cli::parse_from([&["crash"], line].concat()).args;
-        let command = command(&args, &SUITES[0]);
+        let command = command(&args, &SUITES[0], Path::new("seen")).unwrap();
         let setting = command.get_envs().find(|(name, _)| *name == "PLINTH_CRASH");
         setting.and_then(|(_, value)| value).map(|value| value.to_string_lossy().into_owned()).unwrap()
     }
 
     #[test]
     fn points_are_three_to_a_round() {
-        assert_eq!(settings(&[]), "seed=1 rounds=120 from=0 jobs=6");
-        assert_eq!(settings(&["--points", "40", "--seed", "7"]), "seed=7 rounds=14 from=0 jobs=6");
-        assert_eq!(settings(&["--from", "17", "--rounds", "1"]), "seed=1 rounds=1 from=17 jobs=6");
+        assert_eq!(settings(&[]), "seed=1 rounds=120 from=0 jobs=6 points=seen");
+        assert_eq!(
+            settings(&["--points", "40", "--seed", "7"]),
+            "seed=7 rounds=14 from=0 jobs=6 points=seen"
+        );
+        assert_eq!(
+            settings(&["--from", "17", "--rounds", "1"]),
+            "seed=1 rounds=1 from=17 jobs=6 points=seen"
+        );
     }
 
     #[test]

@@ -170,7 +170,9 @@ impl Run<'_> {
             }
             (Op::Import, Some(existing)) => Call::Import(existing),
             (Op::Replace, Some(recorded)) if step.by_update => Call::Update(recorded),
-            (Op::Replace, Some(old)) if !step.delete_before_replace => Call::Create { beside: Some(old.id) },
+            (Op::Replace, Some(old)) if !step.delete_before_replace => {
+                Call::Create { beside: Some(old.id.clone()) }
+            }
             _ => Call::Create { beside: None },
         };
         let timeout = if step.op == Op::Update { timeouts.update } else { timeouts.create };
@@ -268,13 +270,14 @@ enum Prepared {
 
 /// What is recorded of a resource whose system side stays as it is.
 fn adjusted(step: &Step) -> LogEvent {
-    let recorded = step.recorded.clone().map(|mut recorded| {
-        recorded.options = step.options.clone();
-        recorded.dependencies = step.dependencies.clone();
-        recorded
-    });
-    match recorded {
-        Some(recorded) => LogEvent::Recorded { recorded },
+    match step.recorded.as_deref() {
+        Some(recorded) => LogEvent::Recorded {
+            recorded: Box::new(Recorded {
+                options: step.options.clone(),
+                dependencies: step.dependencies.clone(),
+                ..recorded.clone()
+            }),
+        },
         None => LogEvent::Forgot { urn: step.urn.clone(), id: None },
     }
 }

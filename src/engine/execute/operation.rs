@@ -21,6 +21,11 @@ use crate::engine::event::{Event, Events};
 /// Tries of one call, the first included. With the backoff below that is about a minute and a half of a system
 /// that is away. Refusals for there being too many calls do not count: such a system is there, and asks for patience.
 const MAX_TRIES: u32 = 12;
+/// How long after its deadline a provider may still be cleaning up before its call is given up. Providers keep their
+/// deadlines themselves and say what they waited for; this is for one that does not.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long it may take to look what a failed create has left behind.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(15);
 
@@ -59,13 +64,13 @@ pub enum Call {
         beside: Option<String>,
     },
     /// Bring what is recorded to the inputs.
-    Update(Box<Recorded>),
+    Update(Arc<Recorded>),
     /// Take over what exists, and bring it to the inputs.
-    Import(Box<Recorded>),
+    Import(Arc<Recorded>),
     /// Delete what is recorded.
     Delete {
         /// What goes.
-        recorded: Box<Recorded>,
+        recorded: Arc<Recorded>,
         /// Whether it is the old instance of a replacement that has been made already.
         superseded: bool,
     },
@@ -268,8 +273,9 @@ impl Operation {
         context: &Context,
         pace: Option<&Pace>,
         shared: &Shared,
-        redactor: &Redactor,
+        reporter: &StepReporter,
     ) -> plinth_state::Result<Result<Option<Applied>, Error>> {
+        let redactor = &reporter.redactor;
         let (began, mut failures) = (Instant::now(), 0);
         for attempt in 1.. {
             // The intent proves that the lease was ours when it landed. Between then and now this process may have
@@ -283,9 +289,11 @@ impl Operation {
                 attempt,
                 error = tracing::field::Empty
             );
-            let error = match self.call_once(context, shared).instrument(span.clone()).await {
-                Ok(applied) => return Ok(Ok(applied)),
-                Err(error) => redactor.error(error),
+            let call = self.call_once(context, shared).instrument(span.clone());
+            let error = match tokio::time::timeout_at(context.deadline + GRACE, call).await {
+                Ok(Ok(applied)) => return Ok(Ok(applied)),
+                Ok(Err(error)) => redactor.error(error),
+                Err(_) => self.no_answer(&reporter.last()),
             };
             // The class alone: a message may quote what a system said, and a trace goes to other places than the log.
             span.record("error", class_name(error.class));
@@ -323,26 +331,53 @@ impl Operation {
         unreachable!("the loop ends by returning")
     }
 
+    fn no_answer(&self, last: &Option<String>) -> Error {
+        let last = last.as_ref().map(|last| format!("; last: {last}")).unwrap_or_default();
+        let within = self.timeout.as_secs_f64();
+        Error::new(Class::Timeout, format!("it was not done within {within:.0} s{last}"))
+    }
+
     /// What exists although the operation failed; it must be recorded, or it would be orphaned.
-    async fn left_behind(&self, context: &Context, error: &Error) -> Option<Recorded> {
+    async fn left_behind(&self, context: &Context, error: &Error) -> Left {
         match &self.call {
             Call::Update(recorded) | Call::Delete { recorded, superseded: false } => {
-                Some(Recorded { unsettled: true, urn: self.urn.clone(), ..(**recorded).clone() })
+                Left::Something(Box::new(Recorded {
+                    unsettled: true,
+                    urn: self.urn.clone(),
+                    ..(**recorded).clone()
+                }))
             }
-            Call::Delete { superseded: true, .. } | Call::Import(_) => None,
-            Call::Create { .. } if error.class == Class::AlreadyExists => None,
+            Call::Delete { superseded: true, .. } | Call::Import(_) => Left::Nothing,
+            Call::Create { .. } if error.class == Class::AlreadyExists => Left::Nothing,
             Call::Create { .. } => {
-                let context =
-                    Context { deadline: Instant::now() + Duration::from_secs(30), ..context.clone() };
-                let live = self.provider.find(&context, self.request()).await.ok().flatten()?;
-                if self.beside() == Some(&live.id) {
-                    return None;
+                let deadline = Instant::now() + LOOK_TIMEOUT;
+                let context = Context { deadline, ..context.clone() };
+                let look = self.provider.find(&context, self.request());
+                match tokio::time::timeout_at(deadline + GRACE, look).await {
+                    Ok(Ok(Some(live))) if self.beside() != Some(&live.id) => {
+                        let applied = Applied { id: live.id, outputs: live.outputs };
+                        Left::Something(Box::new(Recorded { unsettled: true, ..self.recorded(applied) }))
+                    }
+                    Ok(Ok(_)) => Left::Nothing,
+                    Ok(Err(_)) | Err(_) if may_have_happened(error) => Left::Unknown,
+                    Ok(Err(_)) | Err(_) => Left::Nothing,
                 }
-                let applied = Applied { id: live.id, outputs: live.outputs };
-                Some(Recorded { unsettled: true, ..self.recorded(applied) })
             }
         }
     }
+}
+
+/// What a failed operation has left in its system.
+enum Left {
+    Nothing,
+    Something(Box<Recorded>),
+    /// The system does not say.
+    Unknown,
+}
+
+/// Whether a create that failed so may have made something all the same.
+fn may_have_happened(error: &Error) -> bool {
+    matches!(error.class, Class::UnknownOutcome | Class::Unavailable | Class::Timeout)
 }
 
 fn gave_up(error: Error, tries: u32, after: Duration) -> Error {
@@ -369,31 +404,32 @@ impl Doing {
         let Self { operation, task, op, token, handle, pace, shared } = self;
         let started = Instant::now();
         let redactor = Arc::new(operation.redactor(&shared));
+        let reporter = Arc::new(StepReporter {
+            urn: operation.urn.clone(),
+            op,
+            shared: shared.clone(),
+            redactor: Arc::clone(&redactor),
+            last: Mutex::default(),
+        });
         let context = Context {
             stack: shared.stack.to_string(),
             token,
             deadline: started + operation.timeout,
             cancel: shared.stop_now.clone(),
-            reporter: Arc::new(StepReporter {
-                urn: operation.urn.clone(),
-                op,
-                shared: shared.clone(),
-                redactor: Arc::clone(&redactor),
-            }),
+            reporter: Arc::clone(&reporter) as Arc<dyn Reporter>,
             handle,
             take_over: operation.take_over.clone(),
             beside: operation.beside().cloned(),
         };
         let urn = operation.urn.clone();
         let beside = shared.clone();
-        let hidden = Arc::clone(&redactor);
         let call = async move {
-            let result = operation.try_until_done(&context, pace.as_ref(), &beside, &hidden).await;
+            let result = operation.try_until_done(&context, pace.as_ref(), &beside, &reporter).await;
             let left = match &result {
                 Ok(Err(error)) if error.class != Class::Cancelled => {
                     operation.left_behind(&context, error).await
                 }
-                _ => None,
+                _ => Left::Nothing,
             };
             (operation, result, left)
         };
@@ -422,11 +458,21 @@ impl Doing {
             Ok(None) => (OutcomeResult::Deleted, Some(Returned { task, made: None }), Ended::Deleted),
             // As above.
             Err(error) if error.class == Class::Cancelled => return Ended::Abandoned,
+            // As above, too: the intent is what the next run asks by.
+            Err(error) if matches!(left, Left::Unknown) => {
+                return Ended::Failed(error.help(
+                    "whether it was made could not be found out either; the next run asks again before anything else",
+                ));
+            }
             Err(error) => {
+                let left = match left {
+                    Left::Something(recorded) => Some(recorded),
+                    Left::Nothing | Left::Unknown => None,
+                };
                 let outcome = OutcomeResult::Failed {
                     class: class_name(error.class).to_owned(),
                     message: error.message.clone(),
-                    recorded: left.map(Box::new),
+                    recorded: left,
                 };
                 (outcome, None, Ended::Failed(error))
             }
@@ -458,14 +504,22 @@ struct StepReporter {
     op: u64,
     shared: Shared,
     redactor: Arc<Redactor>,
+    /// What was waited for last.
+    last: Mutex<Option<String>>,
+}
+
+impl StepReporter {
+    fn last(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 #[async_trait::async_trait]
 impl Reporter for StepReporter {
     fn waiting(&self, reason: &str) {
-        self.shared
-            .events
-            .send(Event::StepWaiting { urn: self.urn.clone(), reason: self.redactor.clean(reason) });
+        let reason = self.redactor.clean(reason);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
+        self.shared.events.send(Event::StepWaiting { urn: self.urn.clone(), reason });
     }
 
     fn warning(&self, message: &str) {

@@ -1,6 +1,8 @@
 //! What happens to each resource.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use plinth_provider::{
     Change, Diff, KindSchema, Live, OutputRef, Owner, Path, Provider, Providers, Recorded, Resource, Urn,
@@ -90,7 +92,7 @@ struct Planner<'a> {
     facts: &'a Facts,
     providers: &'a Providers,
     /// The outputs that each planned resource will have, as far as they are known.
-    outputs: HashMap<&'a Urn, Value>,
+    outputs: HashMap<&'a Urn, Cow<'a, Value>>,
     scope: &'a Scope,
     /// Recorded resources that a desired one stands for, and which.
     claimed: HashMap<Urn, Urn>,
@@ -114,7 +116,7 @@ impl<'a> Planner<'a> {
         if let Err(error) = &judged {
             self.errors.push(error.clone());
             // Dependents are still checked, so that one run names every mistake.
-            self.outputs.insert(&resource.urn, Value::Unknown);
+            self.outputs.insert(&resource.urn, Cow::Owned(Value::Unknown));
         }
         judged.ok()
     }
@@ -123,11 +125,12 @@ impl<'a> Planner<'a> {
     fn judge(
         &mut self,
         at: usize,
-        recorded: Option<&'a Recorded>,
+        recorded: Option<&'a Arc<Recorded>>,
         declared: Value,
         connection: Option<Value>,
     ) -> Result<Step, PlanError> {
-        let resource = &self.desired.resources()[at];
+        let (resource, tracked) = (&self.desired.resources()[at], recorded);
+        let recorded = tracked.map(Arc::as_ref);
         let refused = |error| invalid(&resource.urn, error);
         let provider = self.providers.of(resource.urn.kind()).map_err(refused)?;
         let schema = provider.schema(resource.urn.kind()).map_err(refused)?;
@@ -179,7 +182,7 @@ impl<'a> Planner<'a> {
             connection,
             dependencies,
             options: resource.options.clone(),
-            recorded: recorded.cloned().map(Box::new),
+            recorded: tracked.cloned(),
             delete_before_replace,
             by_update,
             take_over: decision.take_over,
@@ -195,12 +198,13 @@ impl<'a> Planner<'a> {
         }
         step.adjust = step.op == Op::Same
             && recorded.is_some_and(|r| r.options != resource.options || r.dependencies != step.dependencies);
-        let outputs = match (step.op, &step.recorded) {
-            (Op::Same, Some(recorded)) => recorded.outputs.clone(),
-            (Op::Update, Some(recorded)) => provider.predict(&resource.urn, &step.inputs, Some(recorded)),
-            (Op::Import, Some(recorded)) if step.as_it_is => recorded.outputs.clone(),
-            (Op::Import, Some(recorded)) => provider.predict(&resource.urn, &step.inputs, Some(recorded)),
-            _ => provider.predict(&resource.urn, &step.inputs, None),
+        let outputs = match (step.op, &step.recorded, recorded) {
+            (Op::Same, _, Some(recorded)) => Cow::Borrowed(&recorded.outputs),
+            (Op::Import, Some(taken_over), _) if step.as_it_is => Cow::Owned(taken_over.outputs.clone()),
+            (Op::Update | Op::Import, Some(recorded), _) => {
+                Cow::Owned(provider.predict(&resource.urn, &step.inputs, Some(recorded)))
+            }
+            _ => Cow::Owned(provider.predict(&resource.urn, &step.inputs, None)),
         };
         self.outputs.insert(&resource.urn, outputs);
         Ok(step)
@@ -356,7 +360,7 @@ impl<'a> Planner<'a> {
             }
             step.take_over = differences.into_iter().map(|drift| drift.path).collect();
         }
-        step.recorded = Some(Box::new(now));
+        step.recorded = Some(Arc::new(now));
         Ok(())
     }
 
@@ -383,7 +387,7 @@ impl<'a> Planner<'a> {
     }
 
     /// What is recorded of a resource, under its name or a former one.
-    fn recorded(&mut self, resource: &Resource) -> Option<&'a Recorded> {
+    fn recorded(&mut self, resource: &Resource) -> Option<&'a Arc<Recorded>> {
         if let Some(own) = self.state.resources.get(&resource.urn) {
             return Some(&own.recorded);
         }

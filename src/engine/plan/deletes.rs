@@ -10,11 +10,11 @@ use crate::engine::facts::{Fact, Facts};
 
 /// The deletes of everything doomed, dependents first, and of what interrupted replacements left.
 pub fn steps<'a>(
-    doomed: impl Iterator<Item = &'a Recorded>,
+    doomed: impl Iterator<Item = &'a Arc<Recorded>>,
     superseded: &[Arc<Recorded>],
     facts: &Facts,
 ) -> Vec<Step> {
-    let doomed: BTreeMap<&Urn, &Recorded> = doomed.map(|recorded| (&recorded.urn, recorded)).collect();
+    let doomed: BTreeMap<&Urn, &Arc<Recorded>> = doomed.map(|recorded| (&recorded.urn, recorded)).collect();
     let mut steps: Vec<Step> = superseded
         .iter()
         .map(|recorded| Step {
@@ -37,7 +37,7 @@ pub fn steps<'a>(
     steps
 }
 
-fn step(recorded: &Recorded, op: Op) -> Step {
+fn step(recorded: &Arc<Recorded>, op: Op) -> Step {
     Step {
         urn: recorded.urn.clone(),
         op,
@@ -48,7 +48,7 @@ fn step(recorded: &Recorded, op: Op) -> Step {
         connection: recorded.connection.clone(),
         dependencies: recorded.dependencies.clone(),
         options: recorded.options.clone(),
-        recorded: Some(Box::new(recorded.clone())),
+        recorded: Some(Arc::clone(recorded)),
         delete_before_replace: false,
         by_update: false,
         take_over: Vec::new(),
@@ -63,7 +63,7 @@ fn step(recorded: &Recorded, op: Op) -> Step {
 
 /// Kahn's algorithm over the reversed edges; ties by URN. Should recorded dependencies ever hold a cycle (each
 /// resource was recorded at another time), its members come last, by URN, rather than not at all.
-fn dependents_first<'a>(doomed: &BTreeMap<&'a Urn, &Recorded>) -> Vec<&'a Urn> {
+fn dependents_first<'a>(doomed: &BTreeMap<&'a Urn, &Arc<Recorded>>) -> Vec<&'a Urn> {
     let mut dependents: HashMap<&Urn, usize> = doomed.keys().map(|urn| (*urn, 0)).collect();
     for recorded in doomed.values() {
         for dependency in &recorded.dependencies {

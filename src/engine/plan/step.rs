@@ -1,6 +1,7 @@
 //! What a plan consists of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use plinth_provider::{Change, Options, Path, Recorded, Urn, Value};
 use serde::{Deserialize, Serialize};
@@ -65,7 +66,7 @@ pub struct Step {
     /// The options it will have.
     pub options: Options,
     /// What is recorded of it now.
-    pub recorded: Option<Box<Recorded>>,
+    pub recorded: Option<Arc<Recorded>>,
     /// For a replacement: the old one goes first.
     pub delete_before_replace: bool,
     /// For a replacement: the provider's update carries it out, so that what belongs to the old one outlives it.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use plinth_provider::{Path, Resource, Value};
+use plinth_provider::{Class, Path, Resource, Value};
 use proptest::prelude::*;
 
 use super::world::{Bench, FIXED, FREE, STACK, thing, urn};
@@ -199,6 +201,42 @@ async fn a_lost_reply_is_resolved_by_the_same_run() {
     let report = bench.apply(vec![thing(FREE, "a", &[], &[])]).await;
     assert_eq!((report.counts.create, report.counts.failed), (1, 0));
     assert_eq!(bench.take_history(), ["create a", "adopt a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_outlives_its_deadline_is_given_up_and_what_it_made_is_recorded() {
+    let bench = Bench::new();
+    bench.world.hangs.lock().unwrap().push("slow".into());
+    let mut slow = thing(FREE, "slow", &[], &[]);
+    slow.options.timeouts.create = Some(Duration::from_secs(90));
+    let report = bench.apply(vec![slow.clone(), thing(FREE, "other", &[], &[])]).await;
+    assert_eq!((report.counts.create, report.counts.failed), (1, 1));
+    let error = &report.failures[0].1;
+    assert_eq!(error.class, Class::Timeout);
+    assert_eq!(error.message, "it was not done within 90 s; last: 0/3 nodes are there");
+    let state = bench.state().await;
+    assert!(state.resources[&slow.urn].recorded.unsettled, "it is there, and half done");
+    bench.world.hangs.lock().unwrap().clear();
+    bench.take_history();
+    let report = bench.apply(vec![slow, thing(FREE, "other", &[], &[])]).await;
+    assert_eq!((report.counts.failed, bench.take_history()), (0, vec!["update slow".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_of_which_nobody_knows_stays_open_until_somebody_does() {
+    let bench = Bench::new();
+    bench.world.hangs.lock().unwrap().push("slow".into());
+    bench.world.unseen.store(true, Ordering::SeqCst);
+    let report = bench.apply(vec![thing(FREE, "slow", &[], &[])]).await;
+    assert_eq!(report.counts.failed, 1);
+    let help = report.failures[0].1.help.clone().unwrap_or_default();
+    assert!(help.contains("the next run asks again"), "{help}");
+    let state = bench.state().await;
+    assert_eq!((state.resources.len(), state.pending.len()), (0, 1), "the intent has no outcome yet");
+    // It is not wanted any more, and must not be forgotten for that.
+    bench.world.unseen.store(false, Ordering::SeqCst);
+    bench.apply(Vec::new()).await;
+    assert_eq!(bench.world.live().len(), 0, "found again, and deleted");
 }
 
 #[tokio::test]

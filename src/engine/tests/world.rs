@@ -33,6 +33,10 @@ pub struct World {
     pub violations: Mutex<Vec<String>>,
     /// Creates and deletes perform but answer with an unknown outcome when this hits zero.
     pub lose_reply_in: AtomicU64,
+    /// What is made and then waited for without end.
+    pub hangs: Mutex<Vec<String>>,
+    /// Nobody can look what is there.
+    pub unseen: std::sync::atomic::AtomicBool,
     serial: AtomicU64,
     /// Called with every side effect before it happens.
     pub on_effect: Mutex<Option<Watch>>,
@@ -181,6 +185,10 @@ impl Provider for Fake {
         let before =
             world.things.lock().unwrap().insert(id.clone(), (request.urn.clone(), request.inputs.clone()));
         assert!(before.is_none(), "{id} is created twice");
+        if world.hangs.lock().unwrap().iter().any(|name| name == request.urn.name()) {
+            context.reporter.waiting("0/3 nodes are there");
+            std::future::pending::<()>().await;
+        }
         world.reply(Applied { outputs: outputs(&id, request.inputs), id })
     }
 
@@ -218,6 +226,9 @@ impl Provider for Fake {
     }
 
     async fn find(&self, context: &Context, request: Request<'_>) -> Result<Option<Live>> {
+        if self.0.unseen.load(Ordering::SeqCst) {
+            return Err(Error::new(Class::Unavailable, "nobody answers"));
+        }
         Ok(self.0.find_own(request.urn, request.inputs, context.beside.as_ref()).map(|(id, inputs)| Live {
             outputs: outputs(&id, &inputs),
             id,

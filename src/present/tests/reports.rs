@@ -342,7 +342,7 @@ fn a_recorded_resource_in_full_but_for_its_secrets() {
       arn: "arn:aws:s3:::loki-chunks"
     "#);
     let tracked = Tracked {
-        recorded,
+        recorded: recorded.into(),
         created_revision: 3,
         updated_at: at("2026-03-01T12:00:00.25Z"),
         duration_ms: 1500,

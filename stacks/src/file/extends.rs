@@ -9,8 +9,8 @@ use super::diagnostic::{Diagnostic, listed};
 use super::node::{Content, Entry, Key, Node, Place, Sources};
 use super::parse::parse;
 
-/// Files larger than this are refused.
-const MOST_BYTES: u64 = 10 * 1024 * 1024;
+/// Files larger than this are refused. A hundred thousand resources, written by a program, take about 15 MB.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// Longer chains of `extends` are refused.
 const MOST_FILES_DEEP: usize = 16;
 
@@ -144,7 +144,7 @@ impl Reader<'_> {
                 .help("name the YAML file itself"),
             Unreadable::TooLarge => self
                 .at(from, path, format!("`{shown}` is larger than {} MB", MOST_BYTES / 1024 / 1024))
-                .why("a stack file is written by people; something else is in there")
+                .why("even a hundred thousand resources take less; something else is in there")
                 .help("split it with `extends`, or name the right file"),
             Unreadable::NotText(offset) => self
                 .at(from, path, format!("`{shown}` is not text: byte {offset} is not UTF-8"))

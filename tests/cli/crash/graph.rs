@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::audit::Audit;
 use super::live::{Live, Mask};
+use crate::place::Place;
 use crate::support::Sandbox;
 
 /// One command in the life of a stack.
@@ -75,15 +76,15 @@ impl Graph {
     }
 
     /// Runs everything twice without faults: how it ends, and what of that is not the same each time.
-    pub fn references(&self, state: Option<&str>) -> Vec<Reference> {
+    pub fn references(&self, place: &Place) -> Vec<Reference> {
         let once = |which: u64| {
-            let sandbox = self.sandbox();
+            let mut sandbox = self.sandbox();
+            place.equip(&mut sandbox);
+            let state = place.url(&format!("reference-{}-{which}", self.name));
             let mut found = Vec::new();
             for phase in &self.phases {
                 sandbox.write(self.path, &phase.file);
                 let faults = format!("0:0,latency={},audit=audit-{}", self.latency, phase.name);
-                let state =
-                    state.map(|url| url.replace("{}", &format!("reference-{}-{which}", std::process::id())));
                 let started = Instant::now();
                 let mut args = vec![phase.command, "-s", self.path, "--yes", "--json", "--faults", &faults];
                 if let Some(state) = &state {

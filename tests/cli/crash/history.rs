@@ -9,16 +9,17 @@ use plinth_state::{Entry, Event, Keys, Log};
 use uuid::Uuid;
 
 use super::audit::{Audit, Point};
+use crate::place::Place;
 
 /// Between a decision and the audit's line about it lies a little work of a busy machine.
 const SLACK: Duration = Duration::from_millis(250);
 
 /// Every entry of a log.
-pub fn entries(url: &str, stack: &str) -> Result<Vec<Entry>, String> {
+pub fn entries(place: &Place, url: &str, stack: &str) -> Result<Vec<Entry>, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| error.to_string())?.block_on(async {
         let said = |error: plinth_state::Error| error.to_string();
-        let backend = plinth_state::open_backend(url).map_err(said)?;
+        let backend = place.open(url)?;
         let keys = Keys::Identity("/nonexistent/identity".into());
         let (log, state) = Log::open(Arc::clone(&backend), stack, keys).await.map_err(said)?;
         let mut entries = Vec::new();

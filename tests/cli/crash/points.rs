@@ -8,6 +8,7 @@ use super::graph::{Graph, Reference};
 use super::round::Round;
 use super::settings::{Random, Settings};
 use super::suite::{Figures, run};
+use crate::place::Place;
 
 type Outcome = Result<(), (String, PathBuf)>;
 
@@ -17,12 +18,12 @@ type Harm<'a> = dyn Fn(&Round<'_>, usize, &mut Random) + Sync + 'a;
 fn life(
     graph: &Graph,
     references: &[Reference],
-    settings: &Settings,
+    (settings, place): (&Settings, &Place),
     (suite, number): (&str, u64),
     figures: &mut Figures,
     harm: &Harm<'_>,
 ) -> Outcome {
-    let round = Round::new(graph, settings.state.as_deref(), &format!("{suite}-{number}"));
+    let round = Round::new(graph, place, &format!("{suite}-{number}"));
     let mut random = Random::new(settings.seed, number);
     let mut result = Ok(());
     for (at, (phase, reference)) in graph.phases.iter().zip(references).enumerate() {
@@ -47,7 +48,8 @@ fn life(
 /// Each round kills each phase once; enough rounds reach every point once.
 fn once(graph: &Graph, suite: &str, few: u64) {
     let settings = Settings::get();
-    let references = graph.references(settings.state.as_deref());
+    let place = settings.place();
+    let references = graph.references(&place);
     let most = references.iter().map(|reference| reference.points).max().unwrap_or(1);
     let rounds = settings.rounds.unwrap_or(few);
     println!(
@@ -69,14 +71,15 @@ fn once(graph: &Graph, suite: &str, few: u64) {
             let faults = format!("{}:0,crash={name}", settings.seed);
             round.run(&graph.phases[at], &faults);
         };
-        life(graph, &references, &settings, (suite, number), figures, &harm)
+        life(graph, &references, (&settings, &place), (suite, number), figures, &harm)
     });
 }
 
 /// Each phase is killed several times in a row: while it recovers from a kill, too.
 fn in_a_row(graph: &Graph, suite: &str, few: u64) {
     let settings = Settings::get();
-    let references = graph.references(settings.state.as_deref());
+    let place = settings.place();
+    let references = graph.references(&place);
     run(suite, few, &settings, |number, figures| {
         let harm = |round: &Round<'_>, at: usize, random: &mut Random| {
             let points = references[at].points;
@@ -88,13 +91,14 @@ fn in_a_row(graph: &Graph, suite: &str, few: u64) {
                 within = if random.below(3) == 0 { points } else { points.min(14) };
             }
         };
-        life(graph, &references, &settings, (suite, number), figures, &harm)
+        life(graph, &references, (&settings, &place), (suite, number), figures, &harm)
     });
 }
 
 fn from_outside(graph: &Graph, suite: &str, few: u64) {
     let settings = Settings::get();
-    let references = graph.references(settings.state.as_deref());
+    let place = settings.place();
+    let references = graph.references(&place);
     run(suite, few, &settings, |number, figures| {
         let harm = |round: &Round<'_>, at: usize, random: &mut Random| {
             let longest = references[at].duration.as_millis() as u64;
@@ -102,7 +106,7 @@ fn from_outside(graph: &Graph, suite: &str, few: u64) {
                 round.run_for(&graph.phases[at], Duration::from_millis(random.below(longest)));
             }
         };
-        life(graph, &references, &settings, (suite, number), figures, &harm)
+        life(graph, &references, (&settings, &place), (suite, number), figures, &harm)
     });
 }
 

@@ -10,9 +10,10 @@ use super::suite::run;
 fn lost_replies_and_refusals_are_survived() {
     let settings = Settings::get();
     let graph = Graph::synthetic();
-    let references = graph.references(settings.state.as_deref());
+    let place = settings.place();
+    let references = graph.references(&place);
     run("replies", 10, &settings, |number, figures| {
-        let round = Round::new(&graph, settings.state.as_deref(), &format!("replies-{number}"));
+        let round = Round::new(&graph, &place, &format!("replies-{number}"));
         let rate = [0.1, 0.2, 0.3][(number % 3) as usize];
         let mut result = Ok(());
         for (phase, reference) in graph.phases.iter().zip(&references) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::audit::Audit;
 use super::graph::{Graph, Phase, Reference};
 use super::live::Live;
+use crate::place::Place;
 use crate::support::{Ran, Sandbox};
 
 pub struct Round<'a> {
@@ -18,9 +19,10 @@ pub struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    pub fn new(graph: &'a Graph, state: Option<&str>, name: &str) -> Self {
-        let own = |url: &str| url.replace("{}", &format!("{name}-{}", std::process::id()));
-        Self { graph, sandbox: graph.sandbox(), state: state.map(own), kills: Cell::new(0) }
+    pub fn new(graph: &'a Graph, place: &Place, name: &str) -> Self {
+        let mut sandbox = graph.sandbox();
+        place.equip(&mut sandbox);
+        Self { graph, sandbox, state: place.url(name), kills: Cell::new(0) }
     }
 
     /// From now on the stack file says what it says in this phase.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::place::Place;
+
 /// What `PLINTH_CRASH` asks for, such as `seed=7 rounds=120 jobs=4`.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -13,15 +15,18 @@ pub struct Settings {
     pub from: u64,
     /// How many rounds run at once.
     pub jobs: usize,
-    /// Where state lives, with `{}` for what tells rounds apart; beside the cloud when not said.
+    /// Where state lives, as `Place::find` reads it; beside the cloud when not said.
     pub state: Option<String>,
     /// A file that the figures are appended to.
     pub report: Option<PathBuf>,
+    /// A file that every crash point seen is appended to, so that they can be counted over several suites.
+    pub points: Option<PathBuf>,
 }
 
 impl Settings {
     pub fn get() -> Self {
-        let mut settings = Self { seed: 1, rounds: None, from: 0, jobs: 4, state: None, report: None };
+        let mut settings =
+            Self { seed: 1, rounds: None, from: 0, jobs: 4, state: None, report: None, points: None };
         let text = std::env::var("PLINTH_CRASH").unwrap_or_default();
         for setting in text.split_whitespace() {
             let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
@@ -34,6 +39,7 @@ impl Settings {
                 "jobs" => settings.jobs = number().max(1) as usize,
                 "state" => settings.state = Some(value.to_owned()),
                 "report" => settings.report = Some(value.into()),
+                "points" => settings.points = Some(value.into()),
                 _ => panic!("PLINTH_CRASH: `{setting}` is not known"),
             }
         }
@@ -43,6 +49,11 @@ impl Settings {
     /// The rounds to run, and the command that runs one of them again.
     pub fn rounds(&self, few: u64) -> std::ops::Range<u64> {
         self.from..self.from + self.rounds.unwrap_or(few)
+    }
+
+    /// Where state lives. Started once for a suite.
+    pub fn place(&self) -> Place {
+        Place::find(self.state.as_deref()).expect("the emulators are installed, as `cargo xtask crash` does")
     }
 
     pub fn replay(&self, suite: &str, round: u64) -> String {

@@ -95,9 +95,13 @@ pub fn run(
     let total = total.into_inner().expect("no round panics with the figures");
     let text = total.text(suite, started.elapsed());
     println!("{text}");
-    if let Some(report) = &settings.report {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(report);
-        writeln!(file.expect("the report can be opened"), "{text}").expect("the report can be written");
+    for (file, text) in [
+        (&settings.report, text),
+        (&settings.points, total.points.iter().cloned().collect::<Vec<_>>().join("\n")),
+    ] {
+        let Some(file) = file.as_ref().filter(|_| !text.is_empty()) else { continue };
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(file);
+        writeln!(file.expect("the file can be opened"), "{text}").expect("the file can be written");
     }
     assert!(total.violations.is_empty(), "{}", total.violations.join("\n\n"));
 }

@@ -13,6 +13,7 @@ use super::live::Live;
 use super::round::told;
 use super::settings::{Random, Settings};
 use super::suite::{Figures, run};
+use crate::place::Place;
 use crate::support::{Ran, Sandbox};
 
 const WRITERS: u64 = 8;
@@ -165,19 +166,18 @@ struct Counts {
 }
 
 fn contest(
-    settings: &Settings,
+    (settings, place): (&Settings, &Place),
     number: u64,
     alone: &Live,
     figures: &mut Figures,
 ) -> Result<(), (String, Sandbox)> {
-    let sandbox = Sandbox::new();
+    let mut sandbox = Sandbox::new();
+    place.equip(&mut sandbox);
     for writer in 0..WRITERS {
         sandbox.write(&format!("w{writer}.yaml"), wanted(writer));
     }
-    let url = match &settings.state {
-        Some(url) => url.replace("{}", &format!("writers-{number}-{}", std::process::id())),
-        None => format!("file://{}", sandbox.path(".plinth").display()),
-    };
+    let files = || format!("file://{}", sandbox.path(".plinth").display());
+    let url = place.url(&format!("writers-{number}")).unwrap_or_else(files);
     let contest = Contest { sandbox, url };
     let mut random = Random::new(settings.seed, number);
     let seed = settings.seed * 1_000_003 + number;
@@ -199,7 +199,7 @@ fn contest(
         ("runs that failed otherwise", counts.codes.get(&1).copied().unwrap_or_default()),
     ];
     result = result.and_then(|()| {
-        let entries = entries(&contest.url, "contested")?;
+        let entries = entries(place, &contest.url, "contested")?;
         let mut history = History::read(&entries);
         history.compare(&audit, LEASE);
         more.push(("entries", entries.len() as u64));
@@ -222,6 +222,7 @@ fn contest(
 #[test]
 fn of_many_writers_each_step_is_made_by_the_one_whose_turn_it_is() {
     let settings = Settings::get();
+    let place = settings.place();
     let alone = {
         let sandbox = Sandbox::new();
         sandbox.write("w0.yaml", wanted(0));
@@ -229,6 +230,7 @@ fn of_many_writers_each_step_is_made_by_the_one_whose_turn_it_is() {
         Live::of(&sandbox.path(".plinth/_local"))
     };
     run("writers", 10, &settings, |number, figures| {
-        contest(&settings, number, &alone, figures).map_err(|(what, sandbox)| (what, sandbox.keep()))
+        contest((&settings, &place), number, &alone, figures)
+            .map_err(|(what, sandbox)| (what, sandbox.keep()))
     });
 }

@@ -90,6 +90,6 @@ fn files_that_are_no_stack_files_are_told() {
     let binary = folder.path().join("binary.yaml");
     std::fs::write(&binary, [0x7f, b'E', b'L', b'F', 0xff, 0xfe, 0]).unwrap();
     let large = folder.path().join("large.yaml");
-    std::fs::write(&large, "#".repeat(10 * 1024 * 1024 + 1)).unwrap();
+    std::fs::write(&large, "#".repeat(64 * 1024 * 1024 + 1)).unwrap();
     insta::assert_snapshot!([missing, directory, said(&binary), said(&large)].join("\n\n"));
 }
