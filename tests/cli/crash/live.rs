@@ -97,6 +97,18 @@ fn object_of(mut object: Json) -> Json {
     if let Some(map) = object.as_object_mut() {
         map.remove("status");
     }
+    // Addresses and ports are given out in the order in which Services happen to come; that there is one counts.
+    let spec = &mut object["spec"];
+    for given in ["/clusterIP", "/clusterIPs/0"] {
+        if let Some(address) = spec.pointer_mut(given).filter(|address| *address != "None") {
+            *address = "given out".into();
+        }
+    }
+    for port in spec["ports"].as_array_mut().into_iter().flatten() {
+        if let Some(port) = port.get_mut("nodePort") {
+            *port = "given out".into();
+        }
+    }
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.retain(|key, _| !VOLATILE.contains(&key.as_str()));
     }
