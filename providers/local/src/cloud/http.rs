@@ -24,8 +24,8 @@ use serde_json::json;
 use super::error::{Code, Refusal};
 use super::record::{Operation, Owner, Record};
 use super::service::Wish;
-use super::suggest::did_you_mean;
 use super::{Cloud, CloudKind, objects};
+use plinth_provider::did_you_mean;
 
 /// The body of a request that makes, changes or removes a resource.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! How large machines are: our own `standard-4`, and the naming rules of the large clouds, so that any stack can be
 //! rehearsed.
 
-use super::suggest::did_you_mean;
+use plinth_provider::did_you_mean;
 
 /// Cores and memory of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

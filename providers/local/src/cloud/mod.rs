@@ -6,7 +6,6 @@
 //! this is the other side of the wire.
 
 mod error;
-mod fields;
 mod http;
 mod instances;
 mod journal;
@@ -19,7 +18,6 @@ mod record;
 mod rules;
 mod service;
 mod state;
-mod suggest;
 #[cfg(test)]
 mod tests;
 

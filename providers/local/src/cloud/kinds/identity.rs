@@ -7,8 +7,8 @@ use plinth_provider::{Kind, Property, Value};
 use serde::Serialize;
 
 use super::{Spec, made, no_rules, same};
-use crate::cloud::fields::{Field, Shape, TAGS};
 use crate::cloud::names;
+use plinth_provider::fields::{Field, Shape, TAGS};
 
 /// The inputs of an identity.
 #[derive(Debug, Clone, PartialEq, Serialize)]

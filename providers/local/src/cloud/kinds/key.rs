@@ -7,8 +7,8 @@ use plinth_provider::{Kind, Property, Value};
 use serde::Serialize;
 
 use super::{Spec, default_region, made, no_rules, same};
-use crate::cloud::fields::{ANY, Field, Shape, TAGS};
 use crate::cloud::names;
+use plinth_provider::fields::{ANY, Field, Shape, TAGS};
 
 /// The inputs of a key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

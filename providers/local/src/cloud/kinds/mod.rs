@@ -17,8 +17,8 @@ use std::time::Duration;
 use plinth_provider::{Error, KindSchema, Result, Value};
 use serde::{Deserialize, Serialize};
 
-use super::fields::{self, Field};
-use super::suggest::did_you_mean;
+use plinth_provider::did_you_mean;
+use plinth_provider::fields::{self, Field};
 
 pub use add_on::AddOn;
 pub use bucket::{Bucket, Encryption, LifecycleRule, Replication};

@@ -8,8 +8,8 @@ use plinth_provider::{Error, Kind, Property, Result, Value};
 use serde::Serialize;
 
 use super::{Spec, default_region, made, same};
-use crate::cloud::fields::{Field, Shape, TAGS};
 use crate::cloud::names;
+use plinth_provider::fields::{Field, Shape, TAGS};
 
 /// The inputs of a network.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

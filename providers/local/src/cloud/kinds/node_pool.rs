@@ -7,8 +7,8 @@ use plinth_provider::{Error, Kind, Path, Property, Result, Value};
 use serde::Serialize;
 
 use super::{Spec, default_region, made, number, same};
-use crate::cloud::fields::{ANY, Field, Shape, TAGS};
 use crate::cloud::{instances, names};
+use plinth_provider::fields::{ANY, Field, Shape, TAGS};
 
 /// The inputs of a node pool.
 #[derive(Debug, Clone, PartialEq, Serialize)]

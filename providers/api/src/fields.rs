@@ -1,11 +1,15 @@
 //! The inputs of a kind as a table, and the one place that judges inputs by it.
 //!
-//! The same table serves planning (offline, with unknown values in it) and the simulated cloud itself, so the two never
-//! disagree about what is valid.
+//! The same table serves planning (offline, with unknown values in it), the call that then happens, and the embedded
+//! cloud, so that they never disagree about what is valid.
 
+<<<<<<< HEAD:providers/local/src/cloud/fields.rs
 use plinth_provider::{Error, Map, Path, Result, Value};
 
 use super::suggest::did_you_mean;
+=======
+use crate::{Error, Path, Result, Value, did_you_mean};
+>>>>>>> 02f4543 (Lay the ground for AWS: connections to the account that is meant, errors by class, waiting, ownership, tokens, and roles):providers/api/src/fields.rs
 
 /// One input.
 #[derive(Debug, Clone, Copy)]
@@ -94,18 +98,26 @@ pub fn check(fields: &'static [Field], inputs: Value) -> Result<Value> {
     }
 }
 
+/// The paths of inputs whose change forces a replacement.
+pub fn immutable(fields: &[Field]) -> Vec<String> {
+    paths(fields, &|field| field.immutable)
+}
+
 /// The paths of lists whose order means nothing.
 pub fn sets(fields: &[Field]) -> Vec<String> {
-    fields
-        .iter()
-        .flat_map(|field| match field.shape {
-            Shape::Set(_) => vec![field.name.to_owned()],
-            Shape::Object(inner) => {
-                sets(inner).into_iter().map(|path| format!("{}.{path}", field.name)).collect()
-            }
-            _ => Vec::new(),
-        })
-        .collect()
+    paths(fields, &|field| matches!(field.shape, Shape::Set(_)))
+}
+
+fn paths(fields: &[Field], wanted: &dyn Fn(&Field) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for field in fields {
+        if wanted(field) {
+            found.push(field.name.to_owned());
+        } else if let Shape::Object(inner) = field.shape {
+            found.extend(paths(inner, wanted).into_iter().map(|path| format!("{}.{path}", field.name)));
+        }
+    }
+    found
 }
 
 fn shape(want: Shape, path: &Path, value: Value) -> Result<Value> {
@@ -227,8 +239,15 @@ fn noun(value: &Value) -> &'static str {
 mod tests {
     use super::*;
 
+    fn lower(text: &str) -> std::result::Result<(), String> {
+        text.chars()
+            .all(|c| c.is_ascii_lowercase())
+            .then_some(())
+            .ok_or_else(|| "it must be in lower case".to_owned())
+    }
+
     const FIELDS: &[Field] = &[
-        Field::required("name", Shape::Text(super::super::names::label)),
+        Field::required("name", Shape::Text(lower)),
         Field::default("size", Shape::Integer(1, 9), || Value::from(3)),
         Field::optional("mode", Shape::Choice(&["private", "public"])),
         Field::optional("tags", TAGS),

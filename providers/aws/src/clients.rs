@@ -1,0 +1,154 @@
+//! The connection to AWS: made with the first call that needs one, and only to the account that the stack means.
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_s3::config::Builder as S3Config;
+use plinth_provider::{Class, Error, Result};
+use tokio::sync::OnceCell;
+
+use crate::Settings;
+use crate::error::{chain, refused};
+
+/// Who the credentials belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The account's number.
+    pub account: String,
+    /// The user or role.
+    pub arn: String,
+    /// `aws`, `aws-cn`, `aws-us-gov`: the first part of every ARN after `arn`.
+    pub partition: String,
+}
+
+/// The clients of every service, for one account and region.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// What they were made of: region, credentials, endpoints.
+    pub config: SdkConfig,
+    /// Who calls.
+    pub identity: Identity,
+    /// Managed Kubernetes.
+    pub eks: aws_sdk_eks::Client,
+    /// Roles and policies.
+    pub iam: aws_sdk_iam::Client,
+    /// Encryption keys.
+    pub kms: aws_sdk_kms::Client,
+    /// Buckets.
+    pub s3: aws_sdk_s3::Client,
+    /// Stacks of anything else.
+    pub cloudformation: aws_sdk_cloudformation::Client,
+}
+
+impl Clients {
+    /// The region that calls go to.
+    pub fn region(&self) -> &str {
+        self.config.region().map_or("", Region::as_ref)
+    }
+
+    async fn connect(settings: &Settings) -> Result<Self> {
+        let config = load(settings).await;
+        if config.credentials_provider().is_none() {
+            return Err(no_credentials("the SDK finds none"));
+        }
+        let identity = identify(&config, settings).await?;
+        // Stores that imitate S3 have no host name per bucket; an address of their own says that it is one.
+        let imitation = config.endpoint_url().is_some() || settings.s3_path_style;
+        let s3 = S3Config::from(&config).force_path_style(imitation).build();
+        Ok(Self {
+            identity,
+            eks: aws_sdk_eks::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
+            kms: aws_sdk_kms::Client::new(&config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            cloudformation: aws_sdk_cloudformation::Client::new(&config),
+            config,
+        })
+    }
+}
+
+/// Clients that are connected when they are first needed. A failed attempt is not kept: credentials may be renewed
+/// while a run waits.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    settings: Settings,
+    clients: OnceCell<Clients>,
+}
+
+impl Connection {
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, clients: OnceCell::new() }
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub async fn clients(&self) -> Result<&Clients> {
+        self.clients.get_or_try_init(|| Clients::connect(&self.settings)).await
+    }
+}
+
+async fn load(settings: &Settings) -> SdkConfig {
+    let retry = aws_config::retry::RetryConfig::standard().with_max_attempts(settings.attempts);
+    let region = Region::new(settings.region.clone());
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(region.clone())
+        .app_name(app_name())
+        .retry_config(retry);
+    if let Some(profile) = &settings.profile {
+        loader = loader.profile_name(profile);
+    }
+    let base = loader.load().await;
+    let Some(role) = &settings.role_arn else { return base };
+    let assumed = aws_config::sts::AssumeRoleProvider::builder(role)
+        .configure(&base)
+        .region(region)
+        .session_name("plinth")
+        .build()
+        .await;
+    base.into_builder()
+        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(assumed))
+        .build()
+}
+
+fn app_name() -> aws_config::AppName {
+    #[expect(clippy::expect_used, reason = "a constant of letters")]
+    aws_config::AppName::new("plinth").expect("letters only")
+}
+
+async fn identify(config: &SdkConfig, settings: &Settings) -> Result<Identity> {
+    if let Some(provider) = config.credentials_provider()
+        && let Err(error) = provider.provide_credentials().await
+    {
+        return Err(no_credentials(&chain(&error)));
+    }
+    let answer = aws_sdk_sts::Client::new(config)
+        .get_caller_identity()
+        .send()
+        .await
+        .map_err(|error| refused("sts:GetCallerIdentity", "the caller", error))?;
+    let arn = answer.arn().unwrap_or_default().to_owned();
+    let identity = Identity {
+        account: answer.account().unwrap_or_default().to_owned(),
+        partition: arn.split(':').nth(1).filter(|part| !part.is_empty()).unwrap_or("aws").to_owned(),
+        arn,
+    };
+    match &settings.account_id {
+        Some(wanted) if *wanted != identity.account => Err(Error::new(
+            Class::Denied,
+            format!(
+                "these credentials belong to account {} ({}), and the stack means account {wanted}",
+                identity.account, identity.arn
+            ),
+        )
+        .at("cloud.accountId".into())
+        .help("use a profile or role of that account (cloud.profile, cloud.roleArn, AWS_PROFILE), or correct cloud.accountId")),
+        _ => Ok(identity),
+    }
+}
+
+fn no_credentials(why: &str) -> Error {
+    Error::new(Class::Denied, format!("there are no AWS credentials: {why}")).help(
+        "log in (`aws sso login`), set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached",
+    )
+}

@@ -1,0 +1,140 @@
+//! The kinds of AWS: one file each, with its inputs, its own rules, what comes out of it, and the calls that make,
+//! change and remove one.
+
+mod iam_role;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use plinth_provider::fields::{self, Field};
+use plinth_provider::{
+    Applied, Context, Diff, Error, KindSchema, Lane, Live, Recorded, Result, Urn, Value, did_you_mean,
+};
+
+use crate::{Clients, Settings};
+
+/// Everything that a call needs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub aws: &'a Clients,
+    pub settings: &'a Settings,
+    pub context: &'a Context,
+    pub urn: &'a Urn,
+    /// Of a read or delete: what is recorded. Else: what is asked for, resolved and checked.
+    pub inputs: &'a Value,
+}
+
+/// What a kind declares about itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spec {
+    /// Its name, such as `aws:iam/Role`.
+    pub name: &'static str,
+    /// Its inputs.
+    pub fields: &'static [Field],
+    /// The longest physical name, when it has one that is ours to choose.
+    pub longest_name: Option<usize>,
+    /// The physical name is fixed, so the old one must go before the new one can come.
+    pub delete_before_replace: bool,
+    /// How long a create usually takes.
+    pub usual: Duration,
+    /// How long one operation may take.
+    pub timeout: Duration,
+    /// Outputs that may change with an update.
+    pub computed: &'static [&'static str],
+}
+
+impl Spec {
+    pub fn schema(&self) -> KindSchema {
+        let patterns =
+            |texts: Vec<String>| KindSchema::patterns(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        KindSchema {
+            immutable: patterns(fields::immutable(self.fields)),
+            set_like: patterns(fields::sets(self.fields)),
+            computed: KindSchema::patterns(self.computed),
+            delete_before_replace: self.delete_before_replace,
+            usual_duration: self.usual,
+            default_timeout: self.timeout,
+            ..KindSchema::default()
+        }
+    }
+}
+
+/// A kind.
+#[async_trait]
+pub(crate) trait Handler: Send + Sync {
+    /// What it declares about itself.
+    fn spec(&self) -> &'static Spec;
+
+    /// Rules between inputs. Inputs may be unknown.
+    fn rules(&self, inputs: &Value) -> Result<()> {
+        let _ = inputs;
+        Ok(())
+    }
+
+    /// What it takes to come from recorded to desired.
+    fn diff(&self, recorded: &Recorded, desired: &Value) -> Result<Diff> {
+        let (before, after) = (self.comparable(&recorded.inputs), self.comparable(desired));
+        Ok(Diff::structural(&self.spec().schema(), &before, &after))
+    }
+
+    /// The inputs as they are compared: documents in one spelling, nothing that is only wanted at the beginning.
+    fn comparable(&self, inputs: &Value) -> Value {
+        inputs.clone()
+    }
+
+    /// The outputs as far as they are certain.
+    fn predict(&self, inputs: &Value, recorded: Option<&Recorded>) -> Value {
+        let _ = inputs;
+        recorded.map_or(Value::Unknown, |recorded| recorded.outputs.clone())
+    }
+
+    /// What the account knows it by.
+    fn identity(&self, inputs: &Value) -> Option<String> {
+        Some(format!("{}/{}", self.spec().name, inputs.text_at("name")?))
+    }
+
+    /// What must not overlap.
+    fn lanes(&self, inputs: &Value) -> Vec<Lane> {
+        let _ = inputs;
+        Vec::new()
+    }
+
+    /// Makes it. [`Class::AlreadyExists`](plinth_provider::Class) or `Conflict` when something is in its place; whether
+    /// that is ours is then found out by `find`.
+    async fn create(&self, call: &Call<'_>) -> Result<Applied>;
+
+    /// What AWS says of it.
+    async fn read(&self, call: &Call<'_>, id: &str) -> Result<Option<Live>>;
+
+    /// Brings what is recorded to the inputs.
+    async fn update(&self, call: &Call<'_>, recorded: &Recorded) -> Result<Applied>;
+
+    /// Removes it.
+    async fn delete(&self, call: &Call<'_>, recorded: &Recorded) -> Result<()>;
+
+    /// What a create would have made, if it is there and ours.
+    async fn find(&self, call: &Call<'_>) -> Result<Option<Live>>;
+}
+
+const ALL: &[&dyn Handler] = &[&iam_role::Role];
+
+/// The kind of a name such as `aws:iam/Role`.
+pub(crate) fn of(kind: &str) -> Result<&'static dyn Handler> {
+    ALL.iter().copied().find(|handler| handler.spec().name == kind).ok_or_else(|| {
+        let names: Vec<&str> = ALL.iter().map(|handler| handler.spec().name).collect();
+        Error::invalid(format!("there is no kind `{kind}`")).help(did_you_mean(kind, &names))
+    })
+}
+
+/// A text input that a call cannot do without; checked inputs have it.
+pub(crate) fn text<'a>(inputs: &'a Value, path: &str) -> Result<&'a str> {
+    inputs.text_at(path).ok_or_else(|| Error::invalid(format!("`{path}` is missing")).at(path.into()))
+}
+
+/// A whole number that fits AWS's 32 bits; checked inputs hold no others.
+pub(crate) fn integer(inputs: &Value, path: &str) -> Option<i32> {
+    match inputs.at(&path.into())? {
+        Value::Number(number) => i32::try_from(number.as_i64()?).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,23 @@
+//! The provider of AWS, on the official SDKs: EKS, IAM, KMS, S3, CloudFormation.
+//!
+//! Planning (`check`, `diff`, `predict`, lanes, names) is offline and pure: the kinds' own tables tell everything.
+//! One file per kind in [`kinds`]; what they share is here: connections ([`clients`]), errors ([`error`]), waiting
+//! ([`wait`]), ownership ([`marks`]), names ([`names`]). What must not live here: which resources a platform needs
+//! (that is a program's), and aws-sdk-ec2 (networks are CloudFormation stacks).
+#![forbid(unsafe_code)]
+
+mod clients;
+mod document;
+mod error;
+pub mod kinds;
+mod marks;
+mod names;
+mod provider;
+mod settings;
+mod token;
+mod wait;
+
+pub use clients::{Clients, Identity};
+pub use provider::Aws;
+pub use settings::Settings;
+pub use token::{Token, token};
