@@ -45,8 +45,11 @@ impl Clients {
         self.config.region().map_or("", Region::as_ref)
     }
 
-    async fn connect(settings: &Settings) -> Result<Self> {
-        let config = load(settings).await;
+    async fn connect(settings: &Settings, config: Option<SdkConfig>) -> Result<Self> {
+        let config = match config {
+            Some(config) => config,
+            None => load(settings).await,
+        };
         if config.credentials_provider().is_none() {
             return Err(no_credentials("the SDK finds none"));
         }
@@ -71,12 +74,13 @@ impl Clients {
 #[derive(Debug)]
 pub(crate) struct Connection {
     settings: Settings,
+    config: Option<SdkConfig>,
     clients: OnceCell<Clients>,
 }
 
 impl Connection {
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, clients: OnceCell::new() }
+    pub fn new(settings: Settings, config: Option<SdkConfig>) -> Self {
+        Self { settings, config, clients: OnceCell::new() }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -84,7 +88,7 @@ impl Connection {
     }
 
     pub async fn clients(&self) -> Result<&Clients> {
-        self.clients.get_or_try_init(|| Clients::connect(&self.settings)).await
+        self.clients.get_or_try_init(|| Clients::connect(&self.settings, self.config.clone())).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use futures::StreamExt;
 use plinth_provider::{
     Applied, Class, Context, Diff, Drift, KindSchema, Lane, Live, Provider, ReadRequest, Recorded, Request,
@@ -25,7 +26,13 @@ pub struct Aws {
 impl Aws {
     /// The provider by these settings. Nothing is called before something must be.
     pub fn new(settings: Settings) -> Self {
-        Self { connection: Arc::new(Connection::new(settings)) }
+        Self { connection: Arc::new(Connection::new(settings, None)) }
+    }
+
+    /// The provider with a configuration of the SDK's own instead of the default chain's: other credentials, another
+    /// endpoint, an HTTP client of one's own.
+    pub fn with_config(settings: Settings, config: SdkConfig) -> Self {
+        Self { connection: Arc::new(Connection::new(settings, Some(config))) }
     }
 
     /// The clients, connected: for what is no resource, such as a cluster's token or a check of permissions.

@@ -2,6 +2,7 @@
 //! change and remove one.
 
 mod iam_role;
+mod s3_bucket;
 
 use std::time::Duration;
 
@@ -116,7 +117,7 @@ pub(crate) trait Handler: Send + Sync {
     async fn find(&self, call: &Call<'_>) -> Result<Option<Live>>;
 }
 
-const ALL: &[&dyn Handler] = &[&iam_role::Role];
+const ALL: &[&dyn Handler] = &[&iam_role::Role, &s3_bucket::Bucket];
 
 /// The kind of a name such as `aws:iam/Role`.
 pub(crate) fn of(kind: &str) -> Result<&'static dyn Handler> {
