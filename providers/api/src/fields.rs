@@ -3,13 +3,7 @@
 //! The same table serves planning (offline, with unknown values in it), the call that then happens, and the embedded
 //! cloud, so that they never disagree about what is valid.
 
-<<<<<<< HEAD:providers/local/src/cloud/fields.rs
-use plinth_provider::{Error, Map, Path, Result, Value};
-
-use super::suggest::did_you_mean;
-=======
-use crate::{Error, Path, Result, Value, did_you_mean};
->>>>>>> 02f4543 (Lay the ground for AWS: connections to the account that is meant, errors by class, waiting, ownership, tokens, and roles):providers/api/src/fields.rs
+use crate::{Error, Map, Path, Result, Value, did_you_mean};
 
 /// One input.
 #[derive(Debug, Clone, Copy)]

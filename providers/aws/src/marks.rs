@@ -54,6 +54,18 @@ pub(crate) fn owner(urn: &Urn, tags: &BTreeMap<String, String>) -> Owner {
     }
 }
 
+/// Whose a thing is, in the words of the contract.
+pub(crate) fn whose(urn: &Urn, tags: &BTreeMap<String, String>) -> plinth_provider::Owner {
+    match (tags.get(URN), tags.get(STACK)) {
+        (Some(found), _) if found == urn.as_str() => plinth_provider::Owner::Ours,
+        (Some(found), stack) => plinth_provider::Owner::Other {
+            stack: stack.cloned().unwrap_or_else(|| "another stack".to_owned()),
+            urn: found.clone(),
+        },
+        _ => plinth_provider::Owner::Nobody,
+    }
+}
+
 /// The error for a thing that exists and is not ours.
 pub(crate) fn taken(what: &str, tags: &BTreeMap<String, String>) -> Error {
     let whose = match tags.get(URN) {

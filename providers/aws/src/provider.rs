@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use futures::StreamExt;
 use plinth_provider::{
-    Applied, Class, Context, Diff, Drift, KindSchema, Lane, Live, Provider, ReadRequest, Recorded, Request,
-    Result, Urn, Value, changes_with_sets, fields,
+    Applied, Class, Context, Diff, Drift, KindSchema, Lane, Live, Occupant, Preview, PreviewRequest,
+    Provider, ReadRequest, Recorded, Request, Resource, Result, Urn, Value, changes_with_sets, fields,
 };
 
 use crate::clients::Connection;
 use crate::kinds::{self, Call};
-use crate::{Clients, Settings, names};
+use crate::{Clients, Settings, marks, names};
 
 /// How many reads are made at once; AWS's control planes throttle what comes in bursts.
 const READS_AT_ONCE: usize = 8;
@@ -47,6 +47,28 @@ impl Aws {
         let what = || "connecting to AWS".to_owned();
         let aws = context.bounded(what, self.connection.clients()).await?;
         Ok(Call { aws, settings: self.connection.settings(), context, urn, inputs })
+    }
+
+    async fn preview(&self, context: &Context, request: PreviewRequest<'_>) -> Result<Preview> {
+        let kind = kinds::of(request.urn.kind())?;
+        if !kind.is_worth_asking(&request) {
+            return Ok(Preview::default());
+        }
+        let call = self.call(context, request.urn, request.inputs).await?;
+        let what = || format!("asking AWS about {}", request.urn.short());
+        context.bounded(what, kind.preview(&call, &request)).await
+    }
+
+    async fn occupant(&self, context: &Context, request: Request<'_>) -> Result<Option<Occupant>> {
+        let kind = kinds::of(request.urn.kind())?;
+        // Without an identity, what it would be called is not known yet.
+        if kind.identity(request.inputs).is_none() {
+            return Ok(None);
+        }
+        let call = self.call(context, request.urn, request.inputs).await?;
+        let what = || format!("looking for {}", request.urn.short());
+        let there = context.bounded(what, kind.there(&call)).await?;
+        Ok(there.map(|there| Occupant { owner: marks::whose(request.urn, &there.tags), live: there.live }))
     }
 }
 
@@ -99,8 +121,35 @@ impl Provider for Aws {
         kinds::of(urn.kind()).map_or(Value::Unknown, |kind| kind.predict(desired, recorded))
     }
 
+    fn infer_dependencies(&self, resources: &[&Resource]) -> Vec<(Urn, Urn)> {
+        kinds::dependencies(resources)
+    }
+
+    fn inferred_because(
+        &self,
+        _resources: &[&Resource],
+        _dependent: &Urn,
+        _dependency: &Urn,
+    ) -> Option<&'static str> {
+        Some("it is part of the other, or cannot work without it")
+    }
+
     fn identity(&self, urn: &Urn, inputs: &Value) -> Option<String> {
         kinds::of(urn.kind()).ok()?.identity(inputs)
+    }
+
+    fn lives_in(&self, dependent: &Recorded, dependency: &Recorded) -> bool {
+        kinds::of(dependent.urn.kind()).is_ok_and(|kind| kind.lives_in(dependent, dependency))
+    }
+
+    fn beside(&self, recorded: &Recorded, declared: &Value, desired: &Value) -> Option<Value> {
+        let longest = kinds::of(recorded.urn.kind()).ok()?.spec().longest_name?;
+        names::beside(recorded, declared, desired, longest)
+    }
+
+    fn keep_name(&self, recorded: &Recorded, declared: &Value, desired: Value) -> Value {
+        let named = kinds::of(recorded.urn.kind()).is_ok_and(|kind| kind.spec().longest_name.is_some());
+        if named { names::keep(recorded, declared, desired) } else { desired }
     }
 
     fn lanes(&self, urn: &Urn, inputs: &Value) -> Vec<Lane> {
@@ -157,14 +206,30 @@ impl Provider for Aws {
         context.bounded(|| format!("looking for {}", request.urn.short()), kind.find(&call)).await
     }
 
+    async fn preview_many(&self, context: &Context, requests: &[PreviewRequest<'_>]) -> Vec<Result<Preview>> {
+        futures::stream::iter(0..requests.len())
+            .map(|at| self.preview(context, requests[at]))
+            .buffered(READS_AT_ONCE)
+            .collect()
+            .await
+    }
+
+    async fn occupants(&self, context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {
+        futures::stream::iter(0..requests.len())
+            .map(|at| self.occupant(context, requests[at]))
+            .buffered(READS_AT_ONCE)
+            .collect()
+            .await
+    }
+
     fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {
         let Ok(kind) = kinds::of(recorded.urn.kind()) else { return Vec::new() };
-        let (recorded, live) = (kind.comparable(&recorded.inputs), kind.comparable(&live.inputs));
+        let (asked, live) = (kind.comparable(&recorded.inputs), kind.comparable(&live.inputs));
         let sets = kind.spec().schema().set_like;
-        changes_with_sets(&recorded, &live, &sets)
+        changes_with_sets(&asked, &live, &sets)
             .into_iter()
             // What was never asked for is the system's own affair.
-            .filter(|change| change.before.is_some())
+            .filter(|change| change.before.is_some() && !kind.tolerates(change))
             .map(|change| Drift {
                 path: change.path,
                 recorded: change.before,

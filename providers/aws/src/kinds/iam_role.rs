@@ -8,7 +8,7 @@ use aws_sdk_iam::types::Tag;
 use plinth_provider::fields::{ANY, Field, Shape, TAGS};
 use plinth_provider::{Applied, Error, Live, Path, Recorded, Result, Value};
 
-use super::{Call, Handler, Spec, integer, text};
+use super::{Call, Handler, Spec, There, integer, text};
 use crate::document;
 use crate::error::{failed, is_missing, refused};
 use crate::marks::{self, Owner};
@@ -356,6 +356,11 @@ impl Handler for Role {
         }
         let gone = iam.delete_role().role_name(name).send().await;
         gone.map(drop).map_err(|error| failed("iam:DeleteRole", name, error))
+    }
+
+    async fn there(&self, call: &Call<'_>) -> Result<Option<There>> {
+        let there = self.live(call, text(call.inputs, "name")?).await?;
+        Ok(there.map(|(live, tags)| There { live, tags }))
     }
 
     async fn find(&self, call: &Call<'_>) -> Result<Option<Live>> {

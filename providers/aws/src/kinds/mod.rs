@@ -4,12 +4,14 @@
 mod iam_role;
 mod s3_bucket;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use plinth_provider::fields::{self, Field};
 use plinth_provider::{
-    Applied, Context, Diff, Error, KindSchema, Lane, Live, Recorded, Result, Urn, Value, did_you_mean,
+    Applied, Change, Context, Diff, Error, KindSchema, Lane, Live, Preview, PreviewRequest, Recorded,
+    Resource, Result, Urn, Value, did_you_mean,
 };
 
 use crate::{Clients, Settings};
@@ -60,6 +62,13 @@ impl Spec {
     }
 }
 
+/// What stands under a name, whoever made it.
+#[derive(Debug)]
+pub(crate) struct There {
+    pub live: Live,
+    pub tags: BTreeMap<String, String>,
+}
+
 /// A kind.
 #[async_trait]
 pub(crate) trait Handler: Send + Sync {
@@ -100,6 +109,37 @@ pub(crate) trait Handler: Send + Sync {
         Vec::new()
     }
 
+    /// Whether the one goes with the other: AWS lets go of neither while the dependent is there, or deletes both.
+    fn lives_in(&self, dependent: &Recorded, dependency: &Recorded) -> bool {
+        let _ = (dependent, dependency);
+        false
+    }
+
+    /// A difference between what was asked for and what is there that is nobody's mistake.
+    fn tolerates(&self, change: &Change) -> bool {
+        let _ = change;
+        false
+    }
+
+    /// Whether AWS knows something of this change that its tables do not tell.
+    fn is_worth_asking(&self, request: &PreviewRequest<'_>) -> bool {
+        let _ = request;
+        false
+    }
+
+    /// What AWS says of a change before it is made. Changes nothing.
+    async fn preview(&self, call: &Call<'_>, request: &PreviewRequest<'_>) -> Result<Preview> {
+        let _ = (call, request);
+        Ok(Preview::default())
+    }
+
+    /// What stands where a create would make something, whoever made it. Kinds without a name of their own have no place
+    /// that could be taken.
+    async fn there(&self, call: &Call<'_>) -> Result<Option<There>> {
+        let _ = call;
+        Ok(None)
+    }
+
     /// Makes it. [`Class::AlreadyExists`](plinth_provider::Class) or `Conflict` when something is in its place; whether
     /// that is ours is then found out by `find`.
     async fn create(&self, call: &Call<'_>) -> Result<Applied>;
@@ -118,6 +158,12 @@ pub(crate) trait Handler: Send + Sync {
 }
 
 const ALL: &[&dyn Handler] = &[&iam_role::Role, &s3_bucket::Bucket];
+
+/// What needs what although no reference says so.
+pub(crate) fn dependencies(resources: &[&Resource]) -> Vec<(Urn, Urn)> {
+    let _ = resources;
+    Vec::new()
+}
 
 /// The kind of a name such as `aws:iam/Role`.
 pub(crate) fn of(kind: &str) -> Result<&'static dyn Handler> {
