@@ -22,6 +22,8 @@ pub struct Settings {
     pub attempts: u32,
     /// How often a long operation is looked at: at first, and at most. Doubles in between.
     pub poll: (Duration, Duration),
+    /// How long a pod identity association takes to reach its cluster: nothing tells when it has.
+    pub pod_identity_delay: Duration,
 }
 
 impl Settings {
@@ -35,6 +37,7 @@ impl Settings {
             s3_path_style: false,
             attempts: 13,
             poll: (Duration::from_secs(2), Duration::from_secs(20)),
+            pod_identity_delay: Duration::from_secs(10),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The kinds of AWS: one file each, with its inputs, its own rules, what comes out of it, and the calls that make,
 //! change and remove one.
 
+mod eks;
 mod iam_role;
 mod s3_bucket;
 
@@ -157,12 +158,19 @@ pub(crate) trait Handler: Send + Sync {
     async fn find(&self, call: &Call<'_>) -> Result<Option<Live>>;
 }
 
-const ALL: &[&dyn Handler] = &[&iam_role::Role, &s3_bucket::Bucket];
+const ALL: &[&dyn Handler] = &[
+    &eks::AccessEntry,
+    &eks::AddOn,
+    &eks::Cluster,
+    &eks::NodeGroup,
+    &eks::PodIdentityAssociation,
+    &iam_role::Role,
+    &s3_bucket::Bucket,
+];
 
 /// What needs what although no reference says so.
 pub(crate) fn dependencies(resources: &[&Resource]) -> Vec<(Urn, Urn)> {
-    let _ = resources;
-    Vec::new()
+    eks::dependencies(resources)
 }
 
 /// The kind of a name such as `aws:iam/Role`.

@@ -85,6 +85,6 @@ mod tests {
     #[test]
     fn a_weakened_statement_is_not_taken_for_ours() {
         let text = whole(ARN, true, None).unwrap().replace("s3:*", "s3:GetObject");
-        assert_eq!(split(ARN, &text).0, false);
+        assert!(!split(ARN, &text).0);
     }
 }

@@ -1,0 +1,382 @@
+//! Amazon EKS in memory, as far as it concerns whoever makes clusters: what takes time takes time, one change of a cluster
+//! happens at a time, and things go wrong on demand. The servers that other people wrote know neither updates of a version
+//! nor what became of an update.
+//!
+//! It answers in the documented wire format (REST with JSON); the official SDK is what it is tried with. Requests to other
+//! services of Amazon are passed on to another server, if there is one; which service is meant, their signature says.
+
+mod access;
+mod add_on;
+mod cluster;
+mod insight;
+mod node_group;
+mod update;
+mod wire;
+mod world;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use http::Method;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use crate::proxy::Background;
+use wire::Reply;
+use world::World;
+
+/// How long what takes ten minutes at Amazon takes here, unless a test says otherwise.
+const PACE: Duration = Duration::from_millis(120);
+/// The account that everything belongs to; moto's as well.
+const ACCOUNT: &str = "123456789012";
+
+/// A call as the server sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsCall {
+    /// The service, by its signature: `eks`, `iam`, `s3`.
+    pub service: String,
+    /// The operation, such as `CreateCluster`; empty for other services.
+    pub operation: String,
+    /// Method and path.
+    pub target: String,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AwsFault {
+    /// It is carried out.
+    Pass,
+    /// It is refused with this status, code and message.
+    Refuse(u16, &'static str, String),
+    /// It is carried out, and the answer is this one nevertheless.
+    RefuseAfter(u16, &'static str, String),
+}
+
+impl AwsFault {
+    /// Too many requests.
+    pub fn throttled() -> Self {
+        Self::Refuse(429, "ThrottlingException", "Rate exceeded".to_owned())
+    }
+
+    /// The credentials are over.
+    pub fn expired() -> Self {
+        Self::Refuse(
+            403,
+            "ExpiredTokenException",
+            "The security token included in the request is expired".to_owned(),
+        )
+    }
+
+    /// The caller may not do this.
+    pub fn denied(action: &str) -> Self {
+        let said = format!(
+            "User: arn:aws:iam::{ACCOUNT}:user/ci is not authorized to perform: {action} on resource: arn:aws:eks:eu-central-1:{ACCOUNT}:cluster/dev"
+        );
+        Self::Refuse(403, "AccessDeniedException", said)
+    }
+}
+
+type Judge = Box<dyn FnMut(&AwsCall) -> AwsFault + Send>;
+
+struct Shared {
+    world: Mutex<World>,
+    judge: Mutex<Judge>,
+    seen: Mutex<Vec<AwsCall>>,
+    other: Option<String>,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stand-in for Amazon EKS. Ends when it is dropped.
+pub struct Eks {
+    background: Background,
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Eks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Eks").field("background", &self.background).finish_non_exhaustive()
+    }
+}
+
+impl Default for Eks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Eks {
+    /// Starts one that knows no other service than STS.
+    pub fn new() -> Self {
+        Self::start(None)
+    }
+
+    /// Starts one that passes requests to other services on to the server at `http://host:port`.
+    pub fn before(url: &str) -> Self {
+        Self::start(Some(url.trim_end_matches('/').to_owned()))
+    }
+
+    fn start(other: Option<String>) -> Self {
+        let shared = Arc::new(Shared {
+            world: Mutex::new(World::new(PACE)),
+            judge: Mutex::new(Box::new(|_| AwsFault::Pass)),
+            seen: Mutex::default(),
+            other,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+        });
+        let state = Arc::clone(&shared);
+        let background = Background::start(move |listener| async move {
+            let router = axum::Router::new()
+                .fallback(serve)
+                .layer(axum::extract::DefaultBodyLimit::disable())
+                .with_state(state);
+            let _ = axum::serve(listener, router).await;
+        });
+        Self { background, shared }
+    }
+
+    /// Where it listens: `http://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        self.background.url()
+    }
+
+    /// How long what takes minutes at Amazon takes from now on.
+    pub fn pace(&self, pace: Duration) {
+        self.shared.world().pace = pace;
+    }
+
+    /// The address and the certificate authority (PEM) that new clusters tell.
+    pub fn kubernetes(&self, endpoint: &str, authority: &str) {
+        let mut world = self.shared.world();
+        world.endpoint = Some((endpoint.to_owned(), authority.to_owned()));
+    }
+
+    /// Decides from now on what becomes of each call.
+    pub fn judge(&self, judge: impl FnMut(&AwsCall) -> AwsFault + Send + 'static) {
+        *self.shared.judge.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(judge);
+    }
+
+    /// Every call since the last time that this was asked.
+    pub fn take_seen(&self) -> Vec<AwsCall> {
+        std::mem::take(&mut self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets the next create of the thing with this name end in failure, with this health issue.
+    pub fn create_fails(&self, name: &str, code: &str, message: &str) {
+        let issue = (code.to_owned(), message.to_owned());
+        self.shared.world().failing_creates.insert(name.to_owned(), issue);
+    }
+
+    /// Lets the next update of this type (`VersionUpdate`) end in failure, with this error.
+    pub fn update_fails(&self, kind: &str, code: &str, message: &str) {
+        let error = (code.to_owned(), message.to_owned());
+        self.shared.world().failing_updates.insert(kind.to_owned(), error);
+    }
+
+    /// Begins an update of a cluster as if somebody else had, and returns its id.
+    ///
+    /// # Panics
+    /// When there is no such cluster.
+    pub fn somebody_updates(&self, cluster: &str, time: Duration) -> String {
+        self.shared.world().foreign_update(cluster, time).expect("a cluster of that name")
+    }
+
+    /// Lets EKS advise against upgrading clusters to a version.
+    pub fn advise_against(&self, version: &str, name: &str, reason: &str) {
+        let insight = (version.to_owned(), name.to_owned(), reason.to_owned());
+        self.shared.world().advice.push(insight);
+    }
+
+    /// Forgets all advice.
+    pub fn clear_advice(&self) {
+        self.shared.world().advice.clear();
+    }
+
+    /// What a cluster is described as; changes made to it are those of somebody behind everybody's back.
+    ///
+    /// # Panics
+    /// When there is no such cluster.
+    pub fn tamper(&self, cluster: &str, change: impl FnOnce(&mut Value)) {
+        let mut world = self.shared.world();
+        change(&mut world.clusters.get_mut(cluster).expect("a cluster of that name").doc);
+    }
+
+    /// The names of everything there is: clusters, and what is in them.
+    pub fn inventory(&self) -> Vec<String> {
+        let mut world = self.shared.world();
+        world.advance();
+        world.inventory()
+    }
+}
+
+async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, usize::MAX).await else { return Response::default() };
+    let (service, region) = wire::scope(&parts.headers);
+    let path = parts.uri.path().to_owned();
+    let query = wire::query(parts.uri.query().unwrap_or_default());
+    let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(wire::decode).collect();
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let operation = if service == "eks" { operation(&parts.method, &segments) } else { "" };
+    let call = AwsCall {
+        service: service.clone(),
+        operation: operation.to_owned(),
+        target: format!("{} {path}", parts.method),
+    };
+    let fault = shared.judge.lock().unwrap_or_else(PoisonError::into_inner)(&call);
+    shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+    if let AwsFault::Refuse(status, code, message) = &fault {
+        return wire::refusal(&service, *status, code, message);
+    }
+    let answer = match (service.as_str(), &shared.other) {
+        ("eks", _) => {
+            let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+            let ask = Ask { operation, segments: &segments, query: &query, body: &body, region: &region };
+            let mut world = shared.world();
+            world.advance();
+            match answer(&mut world, &ask) {
+                Ok(value) => wire::json(&value),
+                Err(refused) => wire::refusal("eks", refused.status, refused.code, &refused.message),
+            }
+        }
+        (_, Some(other)) => pass_on(&shared, other, parts, body).await,
+        ("sts", None) => wire::caller_identity(ACCOUNT),
+        (service, None) => wire::refusal(service, 501, "NotImplemented", "there is only EKS here"),
+    };
+    match fault {
+        AwsFault::RefuseAfter(status, code, message) => wire::refusal(&service, status, code, &message),
+        _ => answer,
+    }
+}
+
+async fn pass_on(shared: &Shared, other: &str, mut parts: http::request::Parts, body: Bytes) -> Response {
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let Ok(uri) = format!("{other}{path}").parse() else { return Response::default() };
+    parts.uri = uri;
+    match shared.client.request(Request::from_parts(parts, Full::new(body))).await {
+        Ok(reply) => {
+            let (parts, body) = reply.into_parts();
+            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            Response::from_parts(parts, Body::from(body))
+        }
+        Err(error) => wire::refusal("", 502, "BadGateway", &error.to_string()),
+    }
+}
+
+/// A request to EKS.
+struct Ask<'a> {
+    operation: &'static str,
+    segments: &'a [&'a str],
+    query: &'a HashMap<String, Vec<String>>,
+    body: &'a Value,
+    region: &'a str,
+}
+
+impl<'a> Ask<'a> {
+    fn text(&self, key: &str) -> Option<&'a str> {
+        self.body[key].as_str()
+    }
+
+    fn asked(&self, key: &str) -> Option<&'a str> {
+        self.query.get(key)?.first().map(String::as_str)
+    }
+
+    /// A part of the path; they are all there, since the operation was told by them.
+    fn part(&self, at: usize) -> &'a str {
+        self.segments.get(at).copied().unwrap_or_default()
+    }
+}
+
+fn operation(method: &Method, segments: &[&str]) -> &'static str {
+    match (method.as_str(), segments) {
+        ("POST", ["clusters"]) => "CreateCluster",
+        ("GET", ["clusters"]) => "ListClusters",
+        ("GET", ["clusters", _]) => "DescribeCluster",
+        ("DELETE", ["clusters", _]) => "DeleteCluster",
+        ("POST", ["clusters", _, "update-config"]) => "UpdateClusterConfig",
+        ("POST", ["clusters", _, "updates"]) => "UpdateClusterVersion",
+        ("GET", ["clusters", _, "updates"]) => "ListUpdates",
+        ("GET", ["clusters", _, "updates", _]) => "DescribeUpdate",
+        ("POST", ["clusters", _, "encryption-config", "associate"]) => "AssociateEncryptionConfig",
+        ("POST", ["clusters", _, "node-groups"]) => "CreateNodegroup",
+        ("GET", ["clusters", _, "node-groups"]) => "ListNodegroups",
+        ("GET", ["clusters", _, "node-groups", _]) => "DescribeNodegroup",
+        ("DELETE", ["clusters", _, "node-groups", _]) => "DeleteNodegroup",
+        ("POST", ["clusters", _, "node-groups", _, "update-config"]) => "UpdateNodegroupConfig",
+        ("POST", ["clusters", _, "node-groups", _, "update-version"]) => "UpdateNodegroupVersion",
+        ("POST", ["clusters", _, "addons"]) => "CreateAddon",
+        ("GET", ["clusters", _, "addons"]) => "ListAddons",
+        ("GET", ["clusters", _, "addons", _]) => "DescribeAddon",
+        ("DELETE", ["clusters", _, "addons", _]) => "DeleteAddon",
+        ("POST", ["clusters", _, "addons", _, "update"]) => "UpdateAddon",
+        ("GET", ["addons", "supported-versions"]) => "DescribeAddonVersions",
+        ("POST", ["clusters", _, "access-entries"]) => "CreateAccessEntry",
+        ("GET", ["clusters", _, "access-entries"]) => "ListAccessEntries",
+        ("GET", ["clusters", _, "access-entries", _]) => "DescribeAccessEntry",
+        ("POST", ["clusters", _, "access-entries", _]) => "UpdateAccessEntry",
+        ("DELETE", ["clusters", _, "access-entries", _]) => "DeleteAccessEntry",
+        ("POST", ["clusters", _, "access-entries", _, "access-policies"]) => "AssociateAccessPolicy",
+        ("GET", ["clusters", _, "access-entries", _, "access-policies"]) => "ListAssociatedAccessPolicies",
+        ("DELETE", ["clusters", _, "access-entries", _, "access-policies", _]) => "DisassociateAccessPolicy",
+        ("POST", ["clusters", _, "pod-identity-associations"]) => "CreatePodIdentityAssociation",
+        ("GET", ["clusters", _, "pod-identity-associations"]) => "ListPodIdentityAssociations",
+        ("GET", ["clusters", _, "pod-identity-associations", _]) => "DescribePodIdentityAssociation",
+        ("POST", ["clusters", _, "pod-identity-associations", _]) => "UpdatePodIdentityAssociation",
+        ("DELETE", ["clusters", _, "pod-identity-associations", _]) => "DeletePodIdentityAssociation",
+        ("POST", ["clusters", _, "insights"]) => "ListInsights",
+        ("GET", ["clusters", _, "insights", _]) => "DescribeInsight",
+        ("POST", ["clusters", _, "insights-refresh"]) => "StartInsightsRefresh",
+        ("GET", ["clusters", _, "insights-refresh"]) => "DescribeInsightsRefresh",
+        ("POST", ["tags", ..]) => "TagResource",
+        ("GET", ["tags", ..]) => "ListTagsForResource",
+        ("DELETE", ["tags", ..]) => "UntagResource",
+        _ => "",
+    }
+}
+
+fn answer(world: &mut World, ask: &Ask<'_>) -> Reply {
+    match ask.operation {
+        "CreateCluster" => cluster::create(world, ask),
+        "ListClusters" => cluster::list(world),
+        "DescribeCluster" => cluster::describe(world, ask),
+        "DeleteCluster" => cluster::delete(world, ask),
+        "UpdateClusterConfig" => cluster::configure(world, ask),
+        "UpdateClusterVersion" => cluster::upgrade(world, ask),
+        "AssociateEncryptionConfig" => cluster::encrypt(world, ask),
+        "ListUpdates" => update::list(world, ask),
+        "DescribeUpdate" => update::describe(world, ask),
+        "CreateNodegroup" => node_group::create(world, ask),
+        "ListNodegroups" => node_group::list(world, ask),
+        "DescribeNodegroup" => node_group::describe(world, ask),
+        "DeleteNodegroup" => node_group::delete(world, ask),
+        "UpdateNodegroupConfig" => node_group::configure(world, ask),
+        "UpdateNodegroupVersion" => node_group::roll(world, ask),
+        "CreateAddon" => add_on::create(world, ask),
+        "ListAddons" => add_on::list(world, ask),
+        "DescribeAddon" => add_on::describe(world, ask),
+        "DeleteAddon" => add_on::delete(world, ask),
+        "UpdateAddon" => add_on::update(world, ask),
+        "DescribeAddonVersions" => add_on::versions(ask),
+        "ListInsights" => insight::list(world, ask),
+        "DescribeInsight" => insight::describe(world, ask),
+        "StartInsightsRefresh" => insight::refresh(world, ask),
+        "DescribeInsightsRefresh" => insight::refreshed(world, ask),
+        "TagResource" | "ListTagsForResource" | "UntagResource" => world::tags(world, ask),
+        other if other.contains("Access") => access::entry(world, ask),
+        other if other.contains("PodIdentity") => access::association(world, ask),
+        _ => Err(wire::refused(404, "NotFoundException", "there is no such operation")),
+    }
+}
