@@ -99,7 +99,7 @@ fn references(state: &State, kind: CloudKind, inputs: &Value) -> Verdict {
                 let help = if have.is_empty() {
                     format!("there is no {noun} yet")
                 } else {
-                    super::suggest::did_you_mean(&reference, &have)
+                    plinth_provider::did_you_mean(&reference, &have)
                 };
                 let message = format!("there is no {noun} `{reference}`");
                 return Err(Refusal::new(Code::Invalid, message).at(path).help(help));
