@@ -40,6 +40,7 @@ pub struct PlaceArgs {
     /// and one after each write to state storage and each call of a provider), or at the point of that name;
     /// `storage=RATE` is the share of writes to state storage that go wrong; `clock=SECONDS` puts this process's clock
     /// ahead, or behind; `lease=SECONDS` is how long its lease lasts; `latency=FACTOR` multiplies simulated latencies;
+    /// `distance=MILLISECONDS` is how long every request to the embedded Kubernetes API takes at least;
     /// `audit=FILE` appends every point that is reached to a file, as JSON lines. Example: 7:0.2,crash=183
     #[arg(long, value_name = "SEED[:RATE][,SETTING…]", value_parser = Spec::from_str)]
     pub faults: Option<Spec>,

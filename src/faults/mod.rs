@@ -56,6 +56,7 @@ impl Injector {
         plinth_local::Options {
             faults: Some(self.spec.requests),
             latency_scale: usual.latency_scale * self.spec.latency,
+            distance: self.spec.distance,
             audit: self.spec.audit.clone(),
             ..usual
         }

@@ -22,6 +22,8 @@ pub struct Spec {
     pub lease: Option<Duration>,
     /// Multiplies the embedded cloud's latencies.
     pub latency: f64,
+    /// How long every request to the embedded Kubernetes API takes at least.
+    pub distance: Duration,
     /// A file that every point that is reached is appended to.
     pub audit: Option<PathBuf>,
 }
@@ -51,8 +53,8 @@ pub enum SpecError {
     },
 }
 
-const SETTINGS: &str = "the settings are crash=POINT, storage=RATE, clock=SECONDS, lease=SECONDS, latency=FACTOR and \
-                        audit=FILE, as in 7:0.2,crash=183";
+const SETTINGS: &str = "the settings are crash=POINT, storage=RATE, clock=SECONDS, lease=SECONDS, latency=FACTOR, \
+                        distance=MILLISECONDS and audit=FILE, as in 7:0.2,crash=183";
 
 impl FromStr for Spec {
     type Err = SpecError;
@@ -67,6 +69,7 @@ impl FromStr for Spec {
             clock: SignedDuration::ZERO,
             lease: None,
             latency: 1.0,
+            distance: Duration::ZERO,
             audit: None,
         };
         for setting in parts {
@@ -87,6 +90,10 @@ impl FromStr for Spec {
                     spec.lease = Some(Duration::from_secs_f64(number(0.1, 1e6, "seconds, such as 2")?));
                 }
                 "latency" => spec.latency = number(0.0, 1e3, "a factor, such as 0.1")?,
+                "distance" => {
+                    let milliseconds = number(0.0, 60_000.0, "milliseconds, such as 5")?;
+                    spec.distance = Duration::from_secs_f64(milliseconds / 1000.0);
+                }
                 "audit" if !value.is_empty() => spec.audit = Some(PathBuf::from(value)),
                 "audit" => return Err(wrong("it names no file")),
                 _ => return Err(wrong(SETTINGS)),
@@ -119,12 +126,13 @@ mod tests {
 
     #[test]
     fn every_setting() {
-        let text = "7,crash=183,storage=0.3,clock=-600,lease=1.5,latency=0.1,audit=a b.ndjson";
+        let text = "7,crash=183,storage=0.3,clock=-600,lease=1.5,latency=0.1,distance=5,audit=a b.ndjson";
         let spec: Spec = text.parse().unwrap();
         assert_eq!(spec.crash, Some(Crash::Number(183)));
         assert_eq!(spec.clock, SignedDuration::from_mins(-10));
         assert_eq!(spec.lease, Some(Duration::from_millis(1500)));
         assert_eq!((spec.storage, spec.latency), (0.3, 0.1));
+        assert_eq!(spec.distance, Duration::from_millis(5));
         assert_eq!(spec.audit, Some(PathBuf::from("a b.ndjson")));
         let named: Spec = "7:0,crash=after append 3".parse().unwrap();
         assert_eq!(named.crash, Some(Crash::Name("after append 3".into())));
@@ -139,6 +147,7 @@ mod tests {
             ("7,storage=2", "between 0 and 1"),
             ("7,lease=0", "seconds"),
             ("7,latency=nan", "a factor"),
+            ("7,distance=-1", "milliseconds"),
             ("7,audit=", "names no file"),
             ("7,crush=1", "crash=POINT"),
             ("7,", "crash=POINT"),

@@ -49,10 +49,8 @@ pub(crate) async fn until_ready(
         (Class::Timeout, Some(hint)) => error.help(hint),
         _ => error,
     })?;
-    if gvk.is("apiextensions.k8s.io", "CustomResourceDefinition")
-        && let Some(group) = tree::text(&ready, "spec.group")
-    {
-        cluster.served.forget(group);
+    if gvk.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+        cluster.served.defined(&ready);
     }
     Ok(ready)
 }

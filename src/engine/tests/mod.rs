@@ -4,5 +4,6 @@ mod crash;
 mod makespan;
 mod pipeline;
 mod random;
+mod rounds;
 mod run;
 mod world;

@@ -1,4 +1,4 @@
-//! Makespans: figures of the scheduler under a simulated clock. The engine's own tests compute and assert them, and
+//! Makespans: figures of the scheduler under a simulated clock, and of whole applies in round trips. The engine's own tests compute and assert them, and
 //! print them as they do; here they are only collected.
 
 use std::process::Command;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{process, workspace};
 
-const TESTS: &str = "engine::tests::makespan";
+const TESTS: [&str; 2] = ["engine::tests::makespan", "engine::tests::rounds"];
 const MARK: &str = "FIGURE ";
 
 /// One figure.
@@ -27,11 +27,11 @@ pub struct Makespan {
 pub fn collect() -> Result<Vec<Makespan>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    let args = ["test", "--package", "plinth", "--lib", "--quiet", "--", TESTS, "--nocapture"];
-    command.current_dir(workspace::root()).args(args);
+    let args = ["test", "--package", "plinth", "--lib", "--quiet", "--", "--nocapture"];
+    command.current_dir(workspace::root()).args(args).args(TESTS);
     let said = process::capture(&mut command)?;
     let mut found = said.lines().filter_map(parse).collect::<Result<Vec<_>>>()?;
-    ensure!(!found.is_empty(), "`{TESTS}` told no figures");
+    ensure!(!found.is_empty(), "`{}` told no figures", TESTS.join("` and `"));
     found.sort_by(|one, other| one.work.cmp(&other.work));
     Ok(found)
 }

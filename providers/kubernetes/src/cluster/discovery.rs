@@ -2,12 +2,13 @@
 //! in use are asked for, one at a time, so that one broken aggregated API breaks nobody else.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::Method;
 use plinth_provider::{Class, Context, Result};
 use serde_json::Value as Json;
+use tokio::sync::OnceCell;
 
 use super::flow::Flow;
 use super::request::Cluster;
@@ -71,8 +72,8 @@ pub(crate) struct Served {
     kinds: Mutex<HashMap<Gvk, Resource>>,
     /// Group versions that were asked for, and when: what is not among their kinds is not asked for again at once.
     asked: Mutex<HashMap<(String, String), Instant>>,
-    /// Whether some controller reports on the objects of a custom kind, as its definition says.
-    reported: Mutex<HashMap<Gvk, bool>>,
+    /// Whether some controller reports on the objects of a custom kind, as its definition says: asked for once a kind.
+    reported: Mutex<HashMap<Gvk, Arc<OnceCell<bool>>>>,
     /// One question at a time: whoever comes second finds the answer.
     asking: tokio::sync::Mutex<()>,
 }
@@ -96,7 +97,18 @@ impl Served {
     pub(crate) fn forget(&self, group: &str) {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner).retain(|gvk, _| gvk.group != group);
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| of != group);
-        self.reported.lock().unwrap_or_else(PoisonError::into_inner).retain(|gvk, _| gvk.group != group);
+    }
+
+    /// A definition has just been written: what its group serves is asked for anew, what it says of its objects is known.
+    pub(crate) fn defined(&self, definition: &Json) {
+        let Some(group) = tree::text(definition, "spec.group") else { return };
+        self.forget(group);
+        let kind = tree::text(definition, "spec.names.kind").unwrap_or_default();
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        for version in tree::items(definition, "spec.versions").filter_map(|one| tree::text(one, "name")) {
+            let known = OnceCell::new_with(Some(ready::is_reported(definition, version)));
+            reported.insert(Gvk::new(group, version, kind), Arc::new(known));
+        }
     }
 }
 
@@ -123,20 +135,17 @@ impl Cluster {
 
     /// Whether the definition of a custom kind says that something reports on its objects.
     pub(crate) async fn is_reported(&self, context: &Context, gvk: &Gvk, resource: &Resource) -> bool {
-        let known = |served: &Served| {
-            served.reported.lock().unwrap_or_else(PoisonError::into_inner).get(gvk).copied()
+        let cell = {
+            let mut reported = self.served.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(reported.entry(gvk.clone()).or_default())
         };
-        let _one = self.served.asking.lock().await;
-        if let Some(known) = known(&self.served) {
-            return known;
-        }
-        let path = format!("{DEFINITIONS}/{}.{}", resource.plural, resource.group);
-        // What may not be asked is not waited for.
-        let definition = self.get(context, &path).await.ok().flatten();
-        let reported =
-            definition.is_some_and(|definition| ready::is_reported(&definition, &resource.version));
-        self.served.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(gvk.clone(), reported);
-        reported
+        let asking = async {
+            let path = format!("{DEFINITIONS}/{}.{}", resource.plural, resource.group);
+            // What may not be asked is not waited for.
+            let definition = self.get(context, &path).await.ok().flatten();
+            definition.is_some_and(|definition| ready::is_reported(&definition, &resource.version))
+        };
+        *cell.get_or_init(|| asking).await
     }
 
     /// Like [`Cluster::resource`], in whatever version the kind is served now: what was made in one version can be

@@ -29,7 +29,7 @@ use crate::tree;
 use planned::Planned;
 
 /// How many dry runs are under way at once.
-const CONCURRENT: usize = 32;
+const CONCURRENT: usize = 64;
 /// How long a cluster may take to say that it is there, before the plan does without it.
 const REACH: Duration = Duration::from_secs(8);
 

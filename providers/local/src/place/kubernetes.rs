@@ -34,6 +34,7 @@ impl Kubernetes {
             let settings = kube::Options {
                 virtual_node: options.virtual_node,
                 time_scale: options.latency_scale,
+                latency: options.distance,
                 slow: options.faults.map(|faults| kube::Slow { seed: faults.seed, rate: faults.rate }),
                 ..kube::Options::default()
             };

@@ -46,6 +46,8 @@ pub struct Options {
     /// How long creating takes, before scaling, by kind (`local:cloud/Cluster`): learned from a real cloud, for
     /// instance. Kinds that are not named take their usual time.
     pub latencies: BTreeMap<String, Duration>,
+    /// How long every request to the Kubernetes API takes at least, reads included: how far away it is.
+    pub distance: Duration,
     /// What goes wrong on purpose.
     pub faults: Option<Faults>,
     /// A file that every changing request is appended to, with what it came to.
@@ -56,7 +58,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { latency_scale: 1.0, latencies: BTreeMap::new(), faults: None, audit: None, virtual_node: true }
+        Self {
+            latency_scale: 1.0,
+            latencies: BTreeMap::new(),
+            distance: Duration::ZERO,
+            faults: None,
+            audit: None,
+            virtual_node: true,
+        }
     }
 }
 
