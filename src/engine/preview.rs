@@ -68,15 +68,36 @@ pub async fn preview(plan: &Plan, providers: &Providers, cancel: &CancellationTo
 impl Previews {
     fn take(&mut self, step: &Step, preview: Preview) {
         self.notes.extend(preview.warnings.into_iter().map(|warning| format!("{}: {warning}", step.urn)));
-        if step.op == Op::Update && !preview.replaces.is_empty() {
-            self.replaces.insert(step.urn.clone(), preview.replaces);
+        let paths: Vec<String> = preview.replaces.iter().map(Path::to_string).collect();
+        match step.op {
+            Op::Update if !paths.is_empty() => {
+                self.replaces.insert(step.urn.clone(), preview.replaces);
+            }
+            Op::Import if !paths.is_empty() => self.refused.push(PlanError::Invalid {
+                urn: step.urn.clone(),
+                path: preview.replaces.first().cloned(),
+                message: format!(
+                    "it cannot be taken over as it is declared: {} cannot change in place",
+                    paths.join(", ")
+                ),
+                help: Some(
+                    "declare what is there; what is to be replaced is changed after it was taken over"
+                        .to_owned(),
+                ),
+            }),
+            _ => {}
         }
     }
 }
 
 fn is_previewed(step: &Step) -> bool {
-    matches!(step.op, Op::Create | Op::Update | Op::Replace)
-        && step.connection.as_ref().is_none_or(|connection| !connection.has_unknown())
+    let asked = match step.op {
+        Op::Create | Op::Update | Op::Replace => true,
+        // What was not read yet is not known well enough.
+        Op::Import => !step.as_it_is && step.recorded.is_some(),
+        _ => false,
+    };
+    asked && step.connection.as_ref().is_none_or(|connection| !connection.has_unknown())
 }
 
 /// Whether the system could not be asked, which says nothing about the change.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use plinth_provider::{
-    Applied, Context, Diff, Drift, KindSchema, Lane, Live, Provider, ReadRequest, Recorded, Reporter,
-    Request, Resource, Result, Urn, Value,
+    Applied, Context, Diff, Drift, KindSchema, Lane, Live, Occupant, Preview, PreviewRequest, Provider,
+    ReadRequest, Recorded, Reporter, Request, Resource, Result, Taken, Urn, Value,
 };
 
 use super::Points;
@@ -77,6 +77,45 @@ impl Provider for Pointed {
         self.inner.identity(urn, inputs)
     }
 
+    fn inferred_because(
+        &self,
+        resources: &[&Resource],
+        dependent: &Urn,
+        dependency: &Urn,
+    ) -> Option<&'static str> {
+        self.inner.inferred_because(resources, dependent, dependency)
+    }
+
+    fn lives_in(&self, dependent: &Recorded, dependency: &Recorded) -> bool {
+        self.inner.lives_in(dependent, dependency)
+    }
+
+    fn beside(&self, recorded: &Recorded, declared: &Value, desired: &Value) -> Option<Value> {
+        self.inner.beside(recorded, declared, desired)
+    }
+
+    fn keep_name(&self, recorded: &Recorded, declared: &Value, desired: Value) -> Value {
+        self.inner.keep_name(recorded, declared, desired)
+    }
+
+    fn concurrency(&self) -> Option<usize> {
+        self.inner.concurrency()
+    }
+
+    fn taken(&self, now: &Recorded, live: &Live) -> Taken {
+        self.inner.taken(now, live)
+    }
+
+    // Questions that change nothing are no points: who dies asking them has done nothing.
+
+    async fn preview_many(&self, context: &Context, requests: &[PreviewRequest<'_>]) -> Vec<Result<Preview>> {
+        self.inner.preview_many(context, requests).await
+    }
+
+    async fn occupants(&self, context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {
+        self.inner.occupants(context, requests).await
+    }
+
     fn lanes(&self, urn: &Urn, inputs: &Value) -> Vec<Lane> {
         self.inner.lanes(urn, inputs)
     }
@@ -139,5 +178,30 @@ impl Reporter for Handles {
         let result = self.inner.started(handle).await;
         self.points.reach(&format!("after {}", self.what), &[("handle", handle)]);
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// The names of the methods that a trait or an implementation holds.
+    fn methods(source: &str, begins: &str) -> Vec<String> {
+        let body = source.split(begins).nth(1).expect("it is there");
+        let body = body.split("\n}\n").next().expect("its end");
+        let names = body.lines().filter_map(|line| {
+            let rest = line.strip_prefix("    fn ").or_else(|| line.strip_prefix("    async fn "))?;
+            rest.split('(').next().map(str::to_owned)
+        });
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn every_method_of_a_provider_is_passed_on() {
+        let contract = include_str!("../../providers/api/src/provider.rs");
+        let ours = include_str!("provider.rs");
+        let asked = methods(contract, "pub trait Provider");
+        assert!(asked.contains(&"occupants".to_owned()), "{asked:?}");
+        assert_eq!(methods(ours, "impl Provider for Pointed"), asked);
     }
 }

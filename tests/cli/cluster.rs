@@ -75,19 +75,109 @@ fn a_life(kubeconfig: &Path, namespace: &str) {
     );
 }
 
-#[test]
-fn the_embedded_cluster_as_any_other() {
+/// What `kubectl apply` made is taken over: the plan names what goes with it, an import keeps all of it, and what the
+/// cluster would refuse is known before the first write.
+fn taken_over(kubeconfig: &Path, namespace: &str) {
+    let sandbox = Sandbox::new();
+    let kubectl = |args: &[&str]| sandbox.kubectl(kubeconfig, args).expect(0).out;
+    let theirs = |name: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{team: a}}}}\n\
+             data: {{a: '1', b: '2'}}\n---\n"
+        )
+    };
+    let service = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: web, namespace: {namespace}}}\nspec: {{ports: [{{port: 80}}]}}\n"
+    );
+    kubectl(&["create", "namespace", namespace]);
+    sandbox.write("theirs.yaml", theirs("adopted") + &theirs("imported") + &service);
+    kubectl(&["apply", "-f", "theirs.yaml"]);
+    let own = |resources: &str| {
+        let text = format!(
+            "apiVersion: plinth.dev/v1\nkind: Stack\nname: own\ncloud: {{ provider: existing, kubeconfig: {} }}\nresources:\n{resources}",
+            kubeconfig.display()
+        );
+        sandbox.write("own.yaml", text);
+    };
+    let map = |name: &str, options: &str| {
+        format!(
+            "- {{ kind: 'k8s:v1/ConfigMap', name: {name}, {options} inputs: {{ metadata: {{ name: {name}, namespace: {namespace} }}, data: {{ a: '5' }} }} }}\n"
+        )
+    };
+    let data = |name: &str| {
+        kubectl(&["-n", namespace, "get", "configmap", name, "-o", "jsonpath={.data}{.metadata.labels.team}"])
+    };
+
+    // Refused by the cluster: nothing at all is taken over.
+    let wrong = format!(
+        "- {{ kind: 'k8s:v1/Service', name: web, adopt: true, inputs: {{ metadata: {{ name: web, namespace: {namespace} }}, spec: {{ ports: [{{ port: 80, nodePort: 30080 }}] }} }} }}\n"
+    );
+    own(&(map("adopted", "adopt: true,") + &wrong));
+    let ran = sandbox.plinth(&["apply", "-s", "own.yaml", "--yes"]).expect(1);
+    assert!(ran.err.contains("may not be used when `type` is 'ClusterIP'"), "{}", ran.err);
+    assert_eq!(data("adopted"), r#"{"a":"1","b":"2"}a"#);
+
+    own(&map("adopted", "adopt: true,"));
+    let plan = sandbox.plinth(&["plan", "-s", "own.yaml"]).expect(2).out;
+    for said in ["data.a: \"1\" → \"5\"", "data.b: - \"2\"", "metadata.labels.team: - \"a\""] {
+        assert!(plan.contains(said), "{said} in {plan}");
+    }
+    sandbox.plinth(&["apply", "-s", "own.yaml", "--yes"]).expect(0);
+    assert_eq!(data("adopted"), r#"{"a":"5"}"#);
+    sandbox.plinth(&["plan", "-s", "own.yaml", "--refresh", "always"]).expect(0);
+
+    // An import changes nothing; what follows is planned.
+    own(&(map("adopted", "adopt: true,") + &map("imported", "")));
+    let id = format!("{namespace}/imported");
+    sandbox.plinth(&["import", "-s", "own.yaml", "k8s:v1/ConfigMap::imported", &id, "--yes"]).expect(0);
+    assert_eq!(data("imported"), r#"{"a":"1","b":"2"}a"#);
+    let plan = sandbox.plinth(&["plan", "-s", "own.yaml", "--refresh", "always"]).expect(2).out;
+    for said in ["data.a: \"1\" → \"5\"", "data.b: - \"2\"", "metadata.labels.team: - \"a\""] {
+        assert!(plan.contains(said), "{said} in {plan}");
+    }
+    sandbox.plinth(&["apply", "-s", "own.yaml", "--yes"]).expect(0);
+    assert_eq!(data("imported"), r#"{"a":"5"}"#);
+    let managers = "jsonpath={.metadata.managedFields[*].manager}";
+    assert_eq!(
+        kubectl(&["-n", namespace, "get", "cm", "imported", "-o", managers, "--show-managed-fields"]),
+        "plinth"
+    );
+    sandbox.plinth(&["plan", "-s", "own.yaml", "--refresh", "always"]).expect(0);
+    sandbox.plinth(&["destroy", "-s", "own.yaml", "--yes"]).expect(0);
+    kubectl(&["delete", "namespace", namespace, "--wait=false"]);
+}
+
+fn on_the_embedded_one(life: fn(&Path, &str), namespace: &str) {
     let sandbox = Sandbox::new();
     let _serving = sandbox.serve(&[]);
-    a_life(&sandbox.path("kubeconfig"), "own");
+    life(&sandbox.path("kubeconfig"), namespace);
+}
+
+fn on_a_real_one(life: fn(&Path, &str), namespace: &str) {
+    match std::env::var_os("PLINTH_TEST_KUBECONFIG").filter(|file| !file.is_empty()) {
+        Some(file) => life(Path::new(&file), &format!("plinth-cli-{namespace}-{}", std::process::id())),
+        None => println!("skipped: PLINTH_TEST_KUBECONFIG names no kubeconfig of a cluster to try this on"),
+    }
+}
+
+#[test]
+fn the_embedded_cluster_as_any_other() {
+    on_the_embedded_one(a_life, "own");
 }
 
 #[test]
 fn a_real_cluster() {
-    match std::env::var_os("PLINTH_TEST_KUBECONFIG").filter(|file| !file.is_empty()) {
-        Some(file) => a_life(Path::new(&file), &format!("plinth-cli-{}", std::process::id())),
-        None => println!("skipped: PLINTH_TEST_KUBECONFIG names no kubeconfig of a cluster to try this on"),
-    }
+    on_a_real_one(a_life, "own");
+}
+
+#[test]
+fn what_others_made_is_taken_over_on_the_embedded_cluster() {
+    on_the_embedded_one(taken_over, "theirs");
+}
+
+#[test]
+fn what_others_made_is_taken_over_on_a_real_cluster() {
+    on_a_real_one(taken_over, "theirs");
 }
 
 #[test]

@@ -147,6 +147,23 @@ impl Sandbox {
         }
     }
 
+    /// Runs the real kubectl against the cluster that a kubeconfig names.
+    #[track_caller]
+    pub fn kubectl(&self, kubeconfig: &Path, args: &[&str]) -> Ran {
+        let program = std::env::var_os("PLINTH_KUBECTL").unwrap_or_else(|| "kubectl".into());
+        let output = Command::new(&program)
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("HOME", self.dir.path())
+            .stdin(Stdio::null())
+            .output();
+        Ran::of(output.unwrap_or_else(|error| {
+            panic!("kubectl ({}) cannot run: {error}; `cargo xtask test` installs it", program.display())
+        }))
+    }
+
     /// Everything in the folder, file by file.
     pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
@@ -173,18 +190,7 @@ impl Serving<'_> {
     /// Runs the real kubectl against the embedded API server.
     #[track_caller]
     pub fn kubectl(&self, args: &[&str]) -> Ran {
-        let program = std::env::var_os("PLINTH_KUBECTL").unwrap_or_else(|| "kubectl".into());
-        let output = Command::new(&program)
-            .arg("--kubeconfig")
-            .arg(self.sandbox.path("kubeconfig"))
-            .args(args)
-            .current_dir(self.sandbox.dir.path())
-            .env("HOME", self.sandbox.dir.path())
-            .stdin(Stdio::null())
-            .output();
-        Ran::of(output.unwrap_or_else(|error| {
-            panic!("kubectl ({}) cannot run: {error}; `cargo xtask test` installs it", program.display())
-        }))
+        self.sandbox.kubectl(&self.sandbox.path("kubeconfig"), args)
     }
 
     /// How many requests that change something the API server has seen.

@@ -29,7 +29,7 @@ pub use path::{Path, Pattern, Segment};
 pub use property::{Property, typed};
 pub use provider::{
     Applied, Context, Diff, Drift, Lane, Live, Occupant, Owner, Preview, PreviewRequest, Provider, Providers,
-    ReadRequest, Reporter, Request, Silent,
+    ReadRequest, Reporter, Request, Silent, Taken,
 };
 pub use recorded_form::exposed;
 pub use redact::Redactor;

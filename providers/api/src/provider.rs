@@ -153,6 +153,13 @@ pub trait Provider: Send + Sync {
         requests.iter().map(|_| Ok(None)).collect()
     }
 
+    /// What taking over a live object takes away, although its declaration does not speak of it: fields of those who
+    /// are no longer asked once it is ours. `now` holds the declared inputs as they are live. Pure.
+    fn taken(&self, now: &Recorded, live: &Live) -> Taken {
+        let _ = live;
+        Taken { inputs: now.inputs.clone(), lost: Vec::new() }
+    }
+
     /// Where live differs from recorded, on the paths that were recorded. Pure.
     fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {
         let sets = self.schema(recorded.urn.kind()).map(|schema| schema.set_like).unwrap_or_default();
@@ -245,6 +252,15 @@ pub struct Occupant {
     pub live: Live,
     /// Whose it is, by its marks.
     pub owner: Owner,
+}
+
+/// What taking over takes away.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// Inputs with which nothing is lost: the given ones, and what would be.
+    pub inputs: Value,
+    /// What goes with the inputs as they were given.
+    pub lost: Vec<Change>,
 }
 
 /// Whose something is, by its marks.

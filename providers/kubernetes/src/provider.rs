@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use plinth_provider::{
     Applied, Context, Diff, Drift, KindSchema, Live, Occupant, Preview, PreviewRequest, Provider,
-    ReadRequest, Recorded, Request, Resource, Result, Urn, Value,
+    ReadRequest, Recorded, Request, Resource, Result, Taken, Urn, Value,
 };
 
 use crate::cluster::{Cluster, Served};
@@ -140,6 +140,13 @@ impl Provider for Kubernetes {
 
     async fn preview_many(&self, context: &Context, requests: &[PreviewRequest<'_>]) -> Vec<Result<Preview>> {
         preview::many(self, context, requests).await
+    }
+
+    fn taken(&self, now: &Recorded, live: &Live) -> Taken {
+        match Gvk::parse(now.urn.kind()) {
+            Ok(gvk) => drift::taken(&gvk, &now.inputs, live),
+            Err(_) => Taken { inputs: now.inputs.clone(), lost: Vec::new() },
+        }
     }
 
     fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {

@@ -106,8 +106,23 @@ pub(crate) fn live(gvk: &Gvk, target: &Target, object: &Json, inputs: &Value) ->
         details: json!({
             "managedFields": tree::at(object, "metadata.managedFields").cloned().unwrap_or(Json::Null),
             "deleting": is_terminating(object),
+            "lastApplied": last_applied(gvk, object),
         }),
     }
+}
+
+/// What a client-side applier has applied last; of a Secret only which keys there were.
+fn last_applied(gvk: &Gvk, object: &Json) -> Json {
+    let text = tree::annotation(object, crate::apply::handover::LAST_APPLIED).unwrap_or_default();
+    let mut applied: Json = serde_json::from_str(text).unwrap_or_default();
+    if gvk.is("", "Secret") {
+        for field in ["data", "stringData"] {
+            for (_, value) in applied.get_mut(field).and_then(Json::as_object_mut).into_iter().flatten() {
+                *value = Json::Null;
+            }
+        }
+    }
+    applied
 }
 
 /// Like [`live`], of something recorded: what admission rewrote when it was written is still known of it.

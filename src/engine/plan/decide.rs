@@ -323,7 +323,10 @@ impl<'a> Planner<'a> {
         let is_mark = |path: &Path| schema.marks.iter().any(|mark| mark.touches(path));
         let there: Vec<_> =
             differences.iter().map(|drift| (drift.path.clone(), drift.live.clone())).collect();
-        let now = Recorded { inputs: as_it_is(&step.inputs, &there), ..declared };
+        let mut now = Recorded { inputs: as_it_is(&step.inputs, &there), ..declared };
+        // What the former owner set and nobody declares goes with it.
+        let taken = provider.taken(&now, live);
+        now.inputs = taken.inputs;
         step.op = Op::Import;
         step.reason = Some(format!("`{}` exists and is taken over", live.id));
         step.changes = differences
@@ -334,11 +337,13 @@ impl<'a> Planner<'a> {
                 before: drift.live.clone(),
                 after: drift.recorded.clone(),
             })
+            .chain(taken.lost.into_iter().filter(|change| !is_mark(&change.path)))
             .collect();
         if self.scope.imports.contains_key(&step.urn) {
             step.as_it_is = true;
             let kept: Vec<_> = there.iter().filter(|(path, _)| !is_mark(path)).cloned().collect();
-            step.inputs = as_it_is(&step.inputs, &kept);
+            let kept = as_it_is(&step.inputs, &kept);
+            step.inputs = provider.taken(&Recorded { inputs: kept, ..now.clone() }, live).inputs;
         } else {
             if let Diff::Replace { forced_by, .. } =
                 provider.diff(&now, &step.inputs).map_err(|error| invalid(&step.urn, error))?

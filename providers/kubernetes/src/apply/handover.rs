@@ -5,7 +5,7 @@ use http::Method;
 use plinth_provider::{Path, Result};
 use serde_json::{Map, Value as Json, json};
 
-use super::{APPLY, Writer, operation, pointer, uid};
+use super::{APPLY, Writer, operation, uid};
 use crate::cluster::Conflict;
 use crate::drift::fields::{self, Owners, Step};
 use crate::owner::MANAGER;
@@ -17,7 +17,7 @@ const KEEPER: &str = "plinth-replicas";
 /// Client-side appliers: their entries are not theirs any more once the object was adopted. What else may be taken
 /// over is the user's to say.
 const CLIENT_SIDE: [&str; 3] = [MANAGER, "kubectl-client-side-apply", "before-first-apply"];
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Whether a manager is one of our own names.
 pub(super) fn is_ours(manager: &str) -> bool {
@@ -27,6 +27,17 @@ pub(super) fn is_ours(manager: &str) -> bool {
 /// Whether a manager's fields become ours before the object is written.
 pub(super) fn is_absorbed(live: &Json, manager: &str) -> bool {
     own_entry(live).is_none() && CLIENT_SIDE.contains(&manager)
+}
+
+/// Whether an entry of `managedFields` becomes ours when the object is adopted.
+pub(crate) fn is_handed_over(entry: &Json) -> bool {
+    moves(entry, &CLIENT_SIDE)
+}
+
+fn moves(entry: &Json, managers: &[&str]) -> bool {
+    tree::text(entry, "operation") == Some("Update")
+        && tree::text(entry, "subresource").is_none_or(str::is_empty)
+        && tree::text(entry, "manager").is_some_and(|manager| managers.contains(&manager))
 }
 
 /// Whether the dispute is only about the replicas that an autoscaler decides.
@@ -50,10 +61,13 @@ pub(super) async fn prepare(writer: &Writer<'_>, target: &Target, live: Json) ->
     Ok(live)
 }
 
-fn own_entry(object: &Json) -> Option<&Json> {
-    tree::items(object, "metadata.managedFields").find(|entry| {
-        tree::text(entry, "manager") == Some(MANAGER) && tree::text(entry, "operation") == Some("Apply")
-    })
+pub(crate) fn own_entry(object: &Json) -> Option<&Json> {
+    tree::items(object, "metadata.managedFields").find(|entry| is_own(entry))
+}
+
+/// Whether an entry of `managedFields` is what we have applied.
+pub(crate) fn is_own(entry: &Json) -> bool {
+    tree::text(entry, "manager") == Some(MANAGER) && tree::text(entry, "operation") == Some("Apply")
 }
 
 /// Moves the entries of these managers' plain updates into our apply entry, as kubectl does when it migrates. Without
@@ -83,11 +97,11 @@ pub(super) async fn absorb(
 /// The patch that does it; `None` when there is nothing to move.
 fn absorbing(live: &Json, managers: &[&str]) -> Option<Json> {
     let entries: Vec<&Json> = tree::items(live, "metadata.managedFields").collect();
-    let moves = |entry: &Json| {
-        tree::text(entry, "operation") == Some("Update")
-            && tree::text(entry, "subresource").is_none()
-            && tree::text(entry, "manager").is_some_and(|manager| managers.contains(&manager))
+    // Without its annotation nobody can tell what a client-side applier has set and what was defaulted.
+    let unknown = |entry: &Json| {
+        tree::text(entry, "manager") == Some(CLIENT_SIDE[1]) && tree::annotation(live, LAST_APPLIED).is_none()
     };
+    let moves = |entry: &Json| moves(entry, managers) && !unknown(entry);
     if !entries.iter().any(|entry| moves(entry)) {
         return None;
     }
@@ -113,7 +127,8 @@ fn absorbing(live: &Json, managers: &[&str]) -> Option<Json> {
         .map(|entry| (*entry).clone())
         .collect();
     after.extend(ours);
-    let mut patch = vec![
+    // The annotation goes with the apply, to whose entry it belongs now: until then it tells what was its owner's.
+    let patch = vec![
         operation("replace", "/metadata/managedFields", after.into()),
         operation(
             "replace",
@@ -121,11 +136,6 @@ fn absorbing(live: &Json, managers: &[&str]) -> Option<Json> {
             tree::at(live, "metadata.resourceVersion")?.clone(),
         ),
     ];
-    if tree::annotation(live, LAST_APPLIED).is_some() {
-        patch.push(
-            json!({"op": "remove", "path": format!("/metadata/annotations/{}", pointer(LAST_APPLIED))}),
-        );
-    }
     Some(patch.into())
 }
 
@@ -187,7 +197,7 @@ mod tests {
         assert_eq!(after[1]["operation"], "Apply");
         assert_eq!(after[1]["fieldsV1"], json!({"f:data": {"f:a": {}, "f:b": {}}}));
         assert_eq!(patch[1]["value"], "7");
-        assert_eq!(patch[2]["op"], "remove");
+        assert_eq!(patch.as_array().unwrap().len(), 2, "the annotation goes with the apply");
         assert!(absorbing(&json!({"metadata": {"managedFields": []}}), &CLIENT_SIDE).is_none());
     }
 }

@@ -5,7 +5,7 @@
 //! annotation says so.
 
 mod claims;
-mod handover;
+pub(crate) mod handover;
 mod one_of;
 mod pause;
 mod take_over;
@@ -421,11 +421,6 @@ pub(crate) fn is_terminating(object: &Json) -> bool {
 
 fn is_uid_mismatch(status: &Status) -> bool {
     status.code == 422 && status.causes.iter().any(|cause| cause.field == "metadata.uid")
-}
-
-/// A JSON pointer's escaping of a key.
-fn pointer(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 /// One operation of a JSON patch.

@@ -5,6 +5,7 @@
 
 mod compare;
 pub(crate) mod fields;
+mod taken;
 
 use plinth_provider::{Drift, Live, Path, Recorded, Segment, Value};
 use serde_json::Value as Json;
@@ -14,6 +15,8 @@ use crate::normal;
 use crate::outputs::REWRITTEN;
 use compare::{Compare, Difference};
 use fields::{Owners, Step};
+
+pub(crate) use taken::taken;
 
 /// Where live differs from recorded.
 pub(crate) fn drift(gvk: &Gvk, recorded: &Recorded, live: &Live) -> Vec<Drift> {

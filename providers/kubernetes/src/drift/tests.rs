@@ -232,3 +232,47 @@ fn what_is_being_deleted_is_drift() {
     assert_eq!(drift.len(), 1);
     assert_eq!(drift[0].path.to_string(), "metadata.deletionTimestamp");
 }
+
+#[test]
+fn what_a_client_side_applier_set_and_nobody_declares_goes_with_it() {
+    let declared = recorded("apps/v1/Deployment", deployment("x:1", 2));
+    let gvk = Gvk::parse(declared.urn.kind()).unwrap();
+    let mut object = deployment("x:1", 2);
+    object["metadata"]["labels"] = json!({"team": "a", "theirs": "b"});
+    object["spec"]["template"]["spec"]["containers"].as_array_mut().unwrap().insert(
+        0,
+        json!({"name": "side", "image": "side:1", "terminationMessagePath": "/dev/termination-log", "env": [{"name": "E", "value": "1"}]}),
+    );
+    let container = |env: &str| json!({".": {}, "f:name": {}, "f:image": {}, "f:terminationMessagePath": {}, "f:env": {".": {}, env: {".": {}, "f:name": {}, "f:value": {}}}});
+    let entry = theirs(
+        "kubectl-client-side-apply",
+        "",
+        json!({"f:metadata": {"f:labels": {".": {}, "f:team": {}, "f:theirs": {}}, "f:annotations": {"f:kubectl.kubernetes.io/last-applied-configuration": {}}},
+            "f:spec": {"f:replicas": {}, "f:template": {"f:spec": {"f:containers": {
+                "k:{\"name\":\"side\"}": container("k:{\"name\":\"E\"}"), "k:{\"name\":\"c\"}": container("k:{\"name\":\"B\"}")}}}}}),
+    );
+    let mut applied = object.clone();
+    applied["spec"]["template"]["spec"]["containers"][0]
+        .as_object_mut()
+        .unwrap()
+        .shift_remove("terminationMessagePath");
+    let other = theirs("labeller", "", json!({"f:metadata": {"f:labels": {"f:theirs": {}}}}));
+    let mut live = live(&declared, &object, json!([entry, other]));
+    live.details["lastApplied"] = applied;
+    let taken = super::taken(&gvk, &declared.inputs, &live);
+    let lost: Vec<String> = taken.lost.iter().map(|change| change.path.to_string()).collect();
+    assert_eq!(
+        lost,
+        ["metadata.labels.team", "spec.template.spec.containers[0]"],
+        "what another holds too stays"
+    );
+    let containers =
+        taken.inputs.at(&Path::parse("spec.template.spec.containers")).unwrap().as_list().unwrap();
+    assert_eq!(containers.len(), 2);
+    assert_eq!(containers[0].get("name").and_then(Value::as_str), Some("side"), "in the order that is live");
+    assert!(containers[0].get("terminationMessagePath").is_none(), "defaults are nobody's");
+    assert_eq!(containers[1], *declared.inputs.at(&Path::parse("spec.template.spec.containers[0]")).unwrap());
+    // Without what was applied last nothing of its owner's is dropped, and so nothing is lost.
+    live.details["lastApplied"] = Json::Null;
+    assert_eq!(super::taken(&gvk, &declared.inputs, &live).lost, []);
+}

@@ -232,6 +232,10 @@ impl Asking<'_> {
                 Ok(immutable(writer.gvk(), request, recorded, &status))
             }
             DryRun::Refused(Refusal::Status(status)) if status.is_one_of() => Ok(Preview::default()),
+            // Fields that go with their former owner still stand beside ours.
+            DryRun::Refused(Refusal::Status(status)) if loses(request, recorded, &live) => {
+                Ok(warned(format!("it would be refused now: {}", writer.redactor().clean(&status.message))))
+            }
             DryRun::Refused(Refusal::Status(status)) => self.refused(writer, request, status),
         }
     }
@@ -270,6 +274,12 @@ impl Asking<'_> {
         }
         Err(status.into_error(false))
     }
+}
+
+/// Whether an object is taken over from somebody some of whose fields go.
+fn loses(request: &PreviewRequest<'_>, recorded: &plinth_provider::Recorded, live: &Json) -> bool {
+    crate::apply::handover::own_entry(live).is_none()
+        && changes(&recorded.inputs, request.inputs).iter().any(|change| change.after.is_none())
 }
 
 fn warned(warning: String) -> Preview {

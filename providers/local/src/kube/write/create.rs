@@ -70,6 +70,7 @@ impl Server {
         }
         defaults::apply(resource, &mut object);
         let empty = admission::zero(resource);
+        let given = (resource.storage == "services").then(|| object.clone());
         admission::create(self, resource, &mut object, warnings)?;
         super::tidy(resource, &mut object);
         let operation = webhooks::Operation { verb: "CREATE", old: None, options };
@@ -93,7 +94,10 @@ impl Server {
                     api_version: &resource.api_version(),
                     subresource: &options.subresource,
                 };
-                let plain = without_managed(&object);
+                let mut plain = without_managed(&object);
+                if let Some(given) = &given {
+                    forget_allocated(&mut plain, given);
+                }
                 let ignored = ignored(resource, &options.subresource);
                 update(&empty, &plain, &resource.schema, &mut entries, &writer, &ignored);
                 entries
@@ -225,4 +229,25 @@ pub(crate) fn identity(
         }
     }
     Ok(())
+}
+
+/// What the server allocates for a Service is nobody's.
+fn forget_allocated(service: &mut Json, given: &Json) {
+    for path in [
+        "spec.clusterIP",
+        "spec.clusterIPs",
+        "spec.ipFamilies",
+        "spec.ipFamilyPolicy",
+        "spec.healthCheckNodePort",
+    ] {
+        if !given.has(path) {
+            remove(service, path);
+        }
+    }
+    let ports = service.pointer_mut("/spec/ports").and_then(Json::as_array_mut);
+    for (index, port) in ports.into_iter().flatten().enumerate() {
+        if !given.list("spec.ports").get(index).is_some_and(|given| given.has("nodePort")) {
+            remove(port, "nodePort");
+        }
+    }
 }
