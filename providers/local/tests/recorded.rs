@@ -78,6 +78,46 @@ struct Step {
     settle: bool,
 }
 
+/// What a kind takes, and what it does not.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refusals {
+    path: String,
+    base: Json,
+    wrong: Vec<Wrong>,
+}
+
+/// One field of the base that is set or dropped, and what is said to that.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wrong {
+    #[serde(default)]
+    set: String,
+    #[serde(default)]
+    to: Json,
+    #[serde(default)]
+    drop: String,
+    causes: Vec<String>,
+}
+
+impl Wrong {
+    /// The base with what is wrong in it.
+    fn object(&self, base: &Json) -> Json {
+        let mut object = base.clone();
+        if self.drop.is_empty() {
+            *object.pointer_mut(&self.set).expect("a field of the base") = self.to.clone();
+            return object;
+        }
+        let (parent, last) = self.drop.rsplit_once('/').expect("a pointer");
+        match object.pointer_mut(parent).expect("its parent") {
+            Json::Object(map) => drop(map.shift_remove(&last.replace("~1", "/").replace("~0", "~"))),
+            Json::Array(items) => drop(items.remove(last.parse().expect("an index"))),
+            _ => panic!("{parent} holds nothing"),
+        }
+        object
+    }
+}
+
 struct Answer {
     code: u16,
     body: Json,
@@ -210,8 +250,8 @@ fn plain(method: &str, path: &str, body: Option<Json>) -> Step {
     serde_json::from_value(step).expect("step")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_embedded_api_answers_what_a_real_one_answered() {
+/// The embedded API, or the cluster that the environment names.
+async fn client() -> (Client, bool) {
     let api = ApiServer::in_memory(Options { time_scale: 0.5, ..Options::default() });
     let cluster = std::env::var_os("PLINTH_TEST_KUBECONFIG");
     let client = match &cluster {
@@ -225,6 +265,48 @@ async fn the_embedded_api_answers_what_a_real_one_answered() {
         }
         None => Client::new(api, "default"),
     };
+    (client, cluster.is_some())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_values_are_refused_in_a_real_servers_words() {
+    let (client, _) = client().await;
+    let namespace = format!("plinth-wrong-{}", std::process::id());
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    let made = send(&client, &plain("POST", "/api/v1/namespaces", Some(body)), &namespace).await;
+    assert_eq!(made.code, 201, "{:#}", made.body);
+    // Pods are not taken before it is there.
+    let account = plain("GET", "/api/v1/namespaces/<ns>/serviceaccounts/default", None);
+    while send(&client, &account, &namespace).await.code != 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let kinds: Vec<Refusals> = serde_saphyr::from_str(include_str!("recorded/wrong.yaml")).expect("a table");
+    let (mut differing, mut count) = (Vec::new(), 0);
+    for Refusals { path, base, wrong } in kinds {
+        let path = format!("{path}?dryRun=All&fieldValidation=Strict");
+        let fine = send(&client, &plain("POST", &path, Some(base.clone())), &namespace).await;
+        if fine.code != 201 {
+            differing.push(format!("{path}: the base is refused: {}", fine.body));
+        }
+        for one in &wrong {
+            count += 1;
+            let mut step = plain("POST", &path, Some(one.object(&base)));
+            (step.code, step.causes, step.warns) = (422, Some(one.causes.clone()), Some("[..]".to_owned()));
+            let answer = send(&client, &step, &namespace).await;
+            let differences = differs(&step, &answer, &namespace);
+            if !differences.is_empty() {
+                let what = format!("{}{} {}", one.set, one.drop, one.to);
+                differing.push(format!("{path}: {what}\n  {}", differences.join("\n  ")));
+            }
+        }
+    }
+    send(&client, &plain("DELETE", "/api/v1/namespaces/<ns>", None), &namespace).await;
+    assert!(differing.is_empty(), "{} of {count} differ:\n\n{}", differing.len(), differing.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_embedded_api_answers_what_a_real_one_answered() {
+    let (client, real) = client().await;
     let namespace = format!("plinth-recorded-{}", std::process::id());
     for name in [namespace.clone(), format!("{namespace}-b")] {
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
@@ -257,7 +339,7 @@ async fn the_embedded_api_answers_what_a_real_one_answered() {
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             };
-            if step.settle && cluster.is_some() {
+            if step.settle && real {
                 tokio::time::sleep(Duration::from_millis(1500)).await;
             }
             if !differences.is_empty() {

@@ -2,7 +2,7 @@
 //! and to nobody when dropping a field must not reset it.
 
 use http::Method;
-use plinth_provider::{Path, Result};
+use plinth_provider::{Path, Result, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::{APPLY, Writer, operation, uid};
@@ -79,7 +79,7 @@ pub(super) async fn absorb(
     managers: &[&str],
 ) -> Result<Json> {
     for _ in 0..5 {
-        let Some(patch) = absorbing(&live, managers) else { return Ok(live) };
+        let Some(patch) = absorbing(&live, managers, writer.inputs) else { return Ok(live) };
         match writer.json_patch(target, &patch, MANAGER).await? {
             Ok(object) => return Ok(object),
             Err(status) if status.is_version_conflict() => {
@@ -95,13 +95,16 @@ pub(super) async fn absorb(
 }
 
 /// The patch that does it; `None` when there is nothing to move.
-fn absorbing(live: &Json, managers: &[&str]) -> Option<Json> {
+fn absorbing(live: &Json, managers: &[&str], inputs: &Value) -> Option<Json> {
     let entries: Vec<&Json> = tree::items(live, "metadata.managedFields").collect();
-    // Without its annotation nobody can tell what a client-side applier has set and what was defaulted.
-    let unknown = |entry: &Json| {
-        tree::text(entry, "manager") == Some(CLIENT_SIDE[1]) && tree::annotation(live, LAST_APPLIED).is_none()
+    // Without its annotation nobody can tell what a client-side applier has set and what was defaulted: what we do not
+    // declare becomes nobody's, and stays.
+    let is_told = tree::annotation(live, LAST_APPLIED).is_some();
+    let moves = |entry: &Json| moves(entry, managers);
+    let moved = |entry: &Json| match tree::text(entry, "manager") == Some(CLIENT_SIDE[1]) && !is_told {
+        true => declared(&entry["fieldsV1"], inputs),
+        false => entry["fieldsV1"].clone(),
     };
-    let moves = |entry: &Json| moves(entry, managers) && !unknown(entry);
     if !entries.iter().any(|entry| moves(entry)) {
         return None;
     }
@@ -112,11 +115,12 @@ fn absorbing(live: &Json, managers: &[&str]) -> Option<Json> {
                 let mut adopted = (*entry).clone();
                 adopted["manager"] = MANAGER.into();
                 adopted["operation"] = "Apply".into();
+                adopted["fieldsV1"] = moved(entry);
                 ours = Some(adopted);
             }
             Some(ours) => {
                 let mut union = ours["fieldsV1"].take();
-                merge(&mut union, &entry["fieldsV1"]);
+                merge(&mut union, &moved(entry));
                 ours["fieldsV1"] = union;
             }
         }
@@ -137,6 +141,21 @@ fn absorbing(live: &Json, managers: &[&str]) -> Option<Json> {
         ),
     ];
     Some(patch.into())
+}
+
+/// What of a set of fields the inputs speak of.
+fn declared(fields: &Json, inputs: &Value) -> Json {
+    let kept = fields.as_object().into_iter().flatten().filter_map(|(key, below)| {
+        let inner = match key.strip_prefix("f:") {
+            Some(name) => inputs.get(name),
+            None => inputs.as_list().and_then(|list| list.iter().find(|item| fields::is_item(key, item))),
+        };
+        match inner {
+            Some(inner) => Some((key.clone(), declared(below, inner))),
+            None => (key == ".").then(|| (key.clone(), below.clone())),
+        }
+    });
+    Json::Object(kept.collect())
 }
 
 fn merge(into: &mut Json, from: &Json) {
@@ -190,7 +209,8 @@ mod tests {
             {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "fieldsV1": {}},
             {"manager": "before-first-apply", "operation": "Update", "fieldsV1": {"f:data": {"f:b": {}}}},
         ]}});
-        let patch = absorbing(&live, &CLIENT_SIDE).unwrap();
+        let inputs = Value::from([("data", Value::from([("b", "2")]))]);
+        let patch = absorbing(&live, &CLIENT_SIDE, &inputs).unwrap();
         let after = &patch[0]["value"];
         assert_eq!(after.as_array().unwrap().len(), 2);
         assert_eq!(after[1]["manager"], "plinth");
@@ -198,6 +218,13 @@ mod tests {
         assert_eq!(after[1]["fieldsV1"], json!({"f:data": {"f:a": {}, "f:b": {}}}));
         assert_eq!(patch[1]["value"], "7");
         assert_eq!(patch.as_array().unwrap().len(), 2, "the annotation goes with the apply");
-        assert!(absorbing(&json!({"metadata": {"managedFields": []}}), &CLIENT_SIDE).is_none());
+        assert!(absorbing(&json!({"metadata": {"managedFields": []}}), &CLIENT_SIDE, &inputs).is_none());
+        // Without the annotation only what is declared.
+        let mut untold = live.clone();
+        untold["metadata"]["annotations"] = json!({});
+        untold["metadata"]["managedFields"][0]["fieldsV1"] =
+            json!({"f:data": {".": {}, "f:a": {}, "f:b": {}}});
+        let patch = absorbing(&untold, &CLIENT_SIDE, &inputs).unwrap();
+        assert_eq!(patch[0]["value"][1]["fieldsV1"], json!({"f:data": {".": {}, "f:b": {}}}));
     }
 }

@@ -134,7 +134,7 @@ fn child<'a>(fields: &'a Json, step: &Step) -> Option<&'a Json> {
     }
 }
 
-pub(super) fn is_item(key: &str, item: &Value) -> bool {
+pub(crate) fn is_item(key: &str, item: &Value) -> bool {
     if let Some(keys) = key.strip_prefix("k:") {
         let Ok(Json::Object(keys)) = serde_json::from_str::<Json>(keys) else { return false };
         return keys.iter().all(|(key, want)| match item.get(key) {

@@ -187,7 +187,10 @@ async fn disputed(cluster: &Cluster) {
 /// What exists without our marks is found; what was handed over by them is not disputed for its former manager.
 async fn taken_over(cluster: &Cluster) {
     let path = format!("/api/v1/namespaces/{}/configmaps", cluster.run());
-    let mut body = json!({"metadata": {"name": "theirs"}, "data": {"a": "1", "gone": "x"}});
+    let applied = json!({"metadata": {"name": "theirs"}, "data": {"a": "1", "gone": "x"}});
+    let mut body = applied.clone();
+    body["metadata"]["annotations"] =
+        json!({"kubectl.kubernetes.io/last-applied-configuration": applied.to_string()});
     let manager = "kubectl-client-side-apply";
     cluster.raw("POST", &format!("{path}?fieldManager={manager}"), "application/json", &body).await;
     let change = Change::create(

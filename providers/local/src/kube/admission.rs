@@ -162,6 +162,7 @@ fn addressable(server: &Server, object: &Json) -> Result<(), Status> {
 /// Cluster addresses and node ports: kept where they were, found where they are needed.
 fn service(server: &Server, object: &mut Json, live: Option<&Json>) {
     let kind = object.text("spec.type").to_owned();
+    drop_of_former_type(object, live, &kind);
     if kind == "ExternalName" {
         for path in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
             let given = object.at("spec").get(path).is_some();
@@ -207,6 +208,29 @@ fn service(server: &Server, object: &mut Json, live: Option<&Json>) {
     default(object, "spec.ipFamilies", json!(["IPv4"]));
     default(object, "spec.ipFamilyPolicy", "SingleStack");
     node_ports(server, object, live, &kind);
+}
+
+/// What only the former type needed goes with it, unless it was changed as well.
+fn drop_of_former_type(object: &mut Json, live: Option<&Json>, kind: &str) {
+    let Some(live) = live else { return };
+    let balanced = kind == "LoadBalancer";
+    let outside = balanced || kind == "NodePort" || !object.list("spec.externalIPs").is_empty();
+    let mut drops = Vec::new();
+    if !balanced {
+        drops.extend([
+            "spec.allocateLoadBalancerNodePorts",
+            "spec.loadBalancerClass",
+            "spec.healthCheckNodePort",
+        ]);
+    }
+    if !outside {
+        drops.push("spec.externalTrafficPolicy");
+    }
+    for path in drops {
+        if object.has(path) && same(live.at(path), object.at(path)) {
+            remove(object, path);
+        }
+    }
 }
 
 fn node_ports(server: &Server, object: &mut Json, live: Option<&Json>, kind: &str) {

@@ -35,7 +35,8 @@ pub struct Cause {
 impl Cause {
     /// `field: Invalid value: "x": why`. Strings are quoted, everything else is written as JSON.
     pub fn invalid(field: impl Into<String>, value: &Json, why: &str) -> Self {
-        Self::of("FieldValueInvalid", field, format!("Invalid value: {}: {why}", shown(value)))
+        let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+        Self::of("FieldValueInvalid", field, format!("Invalid value: {}{why}", shown(value)))
     }
     /// `field: Required value: why`.
     pub fn required(field: impl Into<String>, why: &str) -> Self {

@@ -80,7 +80,8 @@ fn job_spec(spec: &mut Json) {
     default(spec, "completionMode", "NonIndexed");
     default(spec, "suspend", false);
     default(spec, "manualSelector", false);
-    default(spec, "podReplacementPolicy", "TerminatingOrFailed");
+    let replaced = if spec.get("podFailurePolicy").is_some() { "Failed" } else { "TerminatingOrFailed" };
+    default(spec, "podReplacementPolicy", replaced);
     template(place(spec, "template"));
 }
 

@@ -186,6 +186,17 @@ impl Server {
         "10.96.255.254".into()
     }
 
+    /// An address that was handed out for nothing: only a dry run wanted it.
+    pub fn take_back(&self, address: &str) {
+        let number = address.strip_prefix("10.96.").and_then(|rest| {
+            let (high, low) = rest.split_once('.')?;
+            Some(high.parse::<u32>().ok()? * 256 + low.parse::<u32>().ok()?)
+        });
+        if let Some(number) = number {
+            self.handed_out.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        }
+    }
+
     /// A node port that neither a Service nor the list has.
     pub fn free_node_port(&self, taken: &[i64]) -> i64 {
         let (services, _) = self.store.list("services", None);

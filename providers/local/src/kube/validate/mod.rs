@@ -1,10 +1,13 @@
 //! What the server refuses, in its own words. Pure on objects, apart from a few look-ups.
 
 mod definitions;
+mod fields;
 mod immutable;
 mod names;
 mod pod_security;
+mod podfields;
 mod pods;
+mod rules;
 mod values;
 mod workloads;
 
@@ -45,6 +48,8 @@ pub(crate) fn object(resource: &Resource, object: &Json) -> Vec<Cause> {
         _ => Vec::new(),
     });
     causes.extend(values::object(resource, object));
+    fields::object(&resource.storage, object, &mut causes);
+    causes.dedup_by(|a, b| a.field == b.field && a.detail == b.detail);
     causes
 }
 
@@ -132,7 +137,7 @@ fn secret(object: &Json) -> Vec<Cause> {
 fn service(object: &Json) -> Vec<Cause> {
     let mut causes = Vec::new();
     let kind = object.text("spec.type");
-    if !["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"].contains(&kind) {
+    if !kind.is_empty() && !["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"].contains(&kind) {
         causes.push(Cause::unsupported(
             "spec.type",
             object.at("spec.type"),
@@ -154,13 +159,6 @@ fn service(object: &Json) -> Vec<Cause> {
         if !port.text("name").is_empty() && ports[..index].iter().any(|p| p.text("name") == port.text("name"))
         {
             causes.push(Cause::duplicate(format!("{path}.name"), port.at("name")));
-        }
-        if !port.int("port").is_some_and(|n| (1..=65535).contains(&n)) {
-            causes.push(Cause::invalid(
-                format!("{path}.port"),
-                port.at("port"),
-                "must be between 1 and 65535, inclusive",
-            ));
         }
         causes.extend(names::port_or_name(port.at("targetPort"), &format!("{path}.targetPort")));
         let twin =
@@ -193,15 +191,8 @@ fn ingress(object: &Json) -> Vec<Cause> {
     for (r, rule) in object.list("spec.rules").iter().enumerate() {
         for (p, path) in rule.list("http.paths").iter().enumerate() {
             let at = format!("spec.rules[{r}].http.paths[{p}]");
-            if path.text("pathType").is_empty() {
+            if path.at("pathType").is_null() {
                 causes.push(Cause::required(format!("{at}.pathType"), "pathType must be specified"));
-                continue;
-            }
-            if !path.has("backend.service") && !path.has("backend.resource") {
-                causes.push(Cause::required(
-                    format!("{at}.backend"),
-                    "resource or service backend is required",
-                ));
             }
         }
     }

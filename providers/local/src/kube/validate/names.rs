@@ -14,17 +14,57 @@ pub(crate) fn label_key_error(key: &str) -> Option<&'static str> {
     (!is_qualified(key)).then_some(QUALIFIED)
 }
 
+/// Everything that is wrong with a name that may stand behind a domain and a slash.
+pub(super) fn qualified_errors(text: &str) -> Vec<String> {
+    let mut errors = Vec::new();
+    let name = match text.split_once('/') {
+        Some(("", name)) => {
+            errors.push("prefix part must be non-empty".to_owned());
+            name
+        }
+        Some((prefix, name)) => {
+            errors.extend(subdomain_errors(prefix).iter().map(|why| format!("prefix part {why}")));
+            name
+        }
+        None => text,
+    };
+    if name.is_empty() {
+        errors.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        errors.push("name part must be no more than 63 bytes".to_owned());
+    }
+    if !is_name_part(name) {
+        errors.push(QUALIFIED.to_owned());
+    }
+    errors
+}
+
+/// Everything that is wrong with a name in the form of a domain.
+pub(super) fn subdomain_errors(text: &str) -> Vec<String> {
+    let long = (text.len() > 253).then(|| "must be no more than 253 characters".to_owned());
+    long.into_iter().chain((!is_subdomain(text)).then(|| SUBDOMAIN.to_owned())).collect()
+}
+
+/// Everything that is wrong with one label of a domain.
+pub(super) fn label_errors(text: &str) -> Vec<String> {
+    let long = (text.len() > 63).then(|| "must be no more than 63 characters".to_owned());
+    long.into_iter().chain((!is_label(text)).then(|| LABEL.to_owned())).collect()
+}
+
+/// Everything that is wrong with a key of a ConfigMap.
+pub(super) fn config_key_errors(text: &str) -> Vec<String> {
+    const FORM: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+    let long = (text.len() > 253).then(|| "must be no more than 253 characters".to_owned());
+    let fits = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    long.into_iter().chain((!fits).then(|| FORM.to_owned())).collect()
+}
+
 /// Why a text cannot be the value of a label.
 pub(crate) fn label_value_error(text: &str) -> Option<&'static str> {
     if text.len() > 63 {
         return Some("must be no more than 63 bytes");
     }
     (!text.is_empty() && !is_name_part(text)).then_some(LABEL_VALUE)
-}
-
-/// Why a text is no name in the form of a domain.
-pub(super) fn subdomain_error(text: &str) -> Option<&'static str> {
-    (!is_subdomain(text)).then_some(SUBDOMAIN)
 }
 
 /// Finalizers that need no domain.
@@ -86,9 +126,10 @@ pub(super) fn metadata(resource: &Resource, object: &Json) -> Vec<Cause> {
     for (index, finalizer) in object.list("metadata.finalizers").iter().enumerate() {
         let text = finalizer.as_str().unwrap_or_default();
         let path = format!("metadata.finalizers[{index}]");
-        if !is_qualified(text) {
-            causes.push(Cause::invalid(path, finalizer, QUALIFIED));
-        } else if !text.contains('/') && !FINALIZERS.contains(&text) && resource.custom.is_none() {
+        let shown = json!(text);
+        let whys = qualified_errors(text);
+        causes.extend(whys.iter().map(|why| Cause::invalid("metadata.finalizers", &shown, why)));
+        if !text.contains('/') && !FINALIZERS.contains(&text) && resource.custom.is_none() {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
             causes.push(Cause::invalid(path, finalizer, why));
         }
@@ -96,12 +137,18 @@ pub(super) fn metadata(resource: &Resource, object: &Json) -> Vec<Cause> {
     causes
 }
 
+/// What is wrong with the keys of annotations.
+pub(super) fn keys(annotations: &Json, path: &str, causes: &mut Vec<Cause>) {
+    for (key, _) in annotations.as_object().into_iter().flatten() {
+        let key = key.to_lowercase();
+        causes.extend(qualified_errors(&key).iter().map(|why| Cause::invalid(path, &json!(key), why)));
+    }
+}
+
 /// What is wrong with a set of labels.
 pub(super) fn labels(labels: &Json, path: &str, causes: &mut Vec<Cause>) {
     for (key, value) in labels.as_object().into_iter().flatten() {
-        if !is_qualified(key) {
-            causes.push(Cause::invalid(path, &json!(key), QUALIFIED));
-        }
+        causes.extend(qualified_errors(key).iter().map(|why| Cause::invalid(path, &json!(key), why)));
         let text = value.as_str().unwrap_or_default();
         if text.len() > 63 {
             causes.push(Cause::invalid(path, value, "must be no more than 63 bytes"));
@@ -113,6 +160,8 @@ pub(super) fn labels(labels: &Json, path: &str, causes: &mut Vec<Cause>) {
 
 fn name_error(resource: &Resource, given: &str) -> Option<String> {
     let (limit, fits, text): (usize, fn(&str) -> bool, &str) = match resource.storage.as_str() {
+        // Nobody looks at these.
+        "poddisruptionbudgets.policy" => return None,
         "namespaces" | "services" => (63, is_label, LABEL),
         storage if storage.ends_with(".rbac.authorization.k8s.io") => {
             let bad = given == "." || given == ".." || given.contains('/') || given.contains('%');
@@ -121,7 +170,7 @@ fn name_error(resource: &Resource, given: &str) -> Option<String> {
         _ => (253, is_subdomain, SUBDOMAIN),
     };
     if given.len() > limit {
-        return Some(format!("must be no more than {limit} bytes"));
+        return Some(format!("must be no more than {limit} characters"));
     }
     (!fits(given)).then(|| text.to_owned())
 }
@@ -166,7 +215,7 @@ pub(super) fn is_config_key(key: &str) -> bool {
 pub(super) fn label_name(value: &Json, path: &str) -> Option<Cause> {
     let text = value.as_str().unwrap_or_default();
     if text.len() > 63 {
-        return Some(Cause::invalid(path, value, "must be no more than 63 bytes"));
+        return Some(Cause::invalid(path, value, "must be no more than 63 characters"));
     }
     (!is_label(text)).then(|| Cause::invalid(path, value, LABEL))
 }
@@ -188,8 +237,15 @@ pub(super) fn port_or_name(value: &Json, path: &str) -> Vec<Cause> {
                 let why = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
                 causes.push(Cause::invalid(path, value, why));
             }
+            if text.is_empty() {
+                let why = "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)";
+                causes.push(Cause::invalid(path, value, why));
+            }
             if !text.chars().any(|c| c.is_ascii_lowercase()) {
                 causes.push(Cause::invalid(path, value, "must contain at least one letter (a-z)"));
+            }
+            if text.starts_with('-') || text.ends_with('-') {
+                causes.push(Cause::invalid(path, value, "must not begin or end with a hyphen"));
             }
             causes
         }

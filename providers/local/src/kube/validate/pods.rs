@@ -31,6 +31,15 @@ pub(super) fn spec(spec: &Json, path: &str) -> Vec<Cause> {
             causes.push(Cause::duplicate(format!("{at}.name"), volume.at("name")));
         }
     }
+    causes.extend(super::values::pod(spec, path));
+    super::podfields::pod(spec, path, &mut causes);
+    // What is wrong with itself cannot be mounted.
+    let flawed = |index: usize| {
+        let at = format!("{path}.volumes[{index}]");
+        causes.iter().any(|cause| cause.field.starts_with(&at))
+    };
+    let volumes: Vec<&str> =
+        volumes.iter().enumerate().filter(|(index, _)| !flawed(*index)).map(|(_, name)| *name).collect();
     let mut seen: Vec<&str> = Vec::new();
     for list in ["initContainers", "containers"] {
         for (index, container) in spec.list(list).iter().enumerate() {
@@ -57,7 +66,6 @@ pub(super) fn spec(spec: &Json, path: &str) -> Vec<Cause> {
             &["Always", "OnFailure", "Never"],
         ));
     }
-    causes.extend(super::values::pod(spec, path));
     causes
 }
 
@@ -67,7 +75,8 @@ fn container(container: &Json, at: &str, volumes: &[&str], causes: &mut Vec<Caus
     }
     let port_names: Vec<&str> = container.list("ports").iter().map(|p| p.text("name")).collect();
     for (index, port) in container.list("ports").iter().enumerate() {
-        if !port.int("containerPort").is_some_and(|n| (1..=65535).contains(&n)) {
+        // 0 counts as absent, which is told by the table.
+        if port.int("containerPort").is_some_and(|n| n != 0 && !(1..=65535).contains(&n)) {
             let value = port.at("containerPort");
             causes.push(Cause::invalid(
                 format!("{at}.ports[{index}].containerPort"),
@@ -97,7 +106,7 @@ fn container(container: &Json, at: &str, volumes: &[&str], causes: &mut Vec<Caus
     }
     let mounts = container.list("volumeMounts");
     for (index, mount) in mounts.iter().enumerate() {
-        if !volumes.contains(&mount.text("name")) {
+        if !mount.text("name").is_empty() && !volumes.contains(&mount.text("name")) {
             causes.push(Cause::not_found(format!("{at}.volumeMounts[{index}].name"), mount.at("name")));
         }
         if mounts[..index].iter().any(|m| m.text("mountPath") == mount.text("mountPath")) {
@@ -135,7 +144,7 @@ fn probes(container: &Json, at: &str, causes: &mut Vec<Cause>) {
         if handlers == 0 {
             causes.push(Cause::required(format!("{at}.{name}"), "must specify a handler type"));
         }
-        if name != "readinessProbe" && probe.int("successThreshold").is_some_and(|n| n != 1) {
+        if name != "readinessProbe" && probe.int("successThreshold").is_some_and(|n| !(0..=1).contains(&n)) {
             causes.push(Cause::invalid(
                 format!("{at}.{name}.successThreshold"),
                 probe.at("successThreshold"),
@@ -146,6 +155,12 @@ fn probes(container: &Json, at: &str, causes: &mut Vec<Cause>) {
             if let Some(found) = probe.get(action).filter(|a| a.is_object()) {
                 causes.extend(names::port_or_name(found.at("port"), &format!("{at}.{name}.{action}.port")));
             }
+        }
+    }
+    for hook in ["preStop", "postStart"] {
+        for action in ["httpGet", "tcpSocket"] {
+            let port = container.at("lifecycle").at(hook).at(action).at("port");
+            causes.extend(names::port_or_name(port, &format!("{at}.lifecycle.{hook}.{action}.port")));
         }
     }
 }

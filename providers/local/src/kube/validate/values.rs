@@ -6,6 +6,7 @@ use super::super::json::{Json, Look, json};
 use super::super::kinds::Resource;
 use super::super::status::Cause;
 use super::names;
+use super::rules::{NETWORK, is_network};
 
 type Choices = (&'static str, &'static str, &'static [&'static str]);
 
@@ -18,38 +19,13 @@ const CHOICES: &[Choices] = &[
     ("services", "spec.ports[].protocol", PROTOCOLS),
     ("services", "spec.sessionAffinity", &["ClientIP", "None"]),
     ("services", "spec.externalTrafficPolicy", TRAFFIC),
-    ("services", "spec.internalTrafficPolicy", TRAFFIC),
-    ("persistentvolumeclaims", "spec.volumeMode", &["Block", "Filesystem"]),
     ("cronjobs.batch", "spec.concurrencyPolicy", &["Allow", "Forbid", "Replace"]),
-    ("jobs.batch", "spec.completionMode", &["NonIndexed", "Indexed"]),
     ("statefulsets.apps", "spec.persistentVolumeClaimRetentionPolicy.whenDeleted", RETENTION),
     ("statefulsets.apps", "spec.persistentVolumeClaimRetentionPolicy.whenScaled", RETENTION),
     ("storageclasses.storage.k8s.io", "reclaimPolicy", &["Delete", "Retain"]),
-    ("storageclasses.storage.k8s.io", "volumeBindingMode", &["Immediate", "WaitForFirstConsumer"]),
     ("priorityclasses.scheduling.k8s.io", "preemptionPolicy", &["PreemptLowerPriority", "Never"]),
-    ("networkpolicies.networking.k8s.io", "spec.policyTypes[]", &["Ingress", "Egress"]),
-    ("networkpolicies.networking.k8s.io", "spec.ingress[].ports[].protocol", &["TCP", "UDP", "SCTP"]),
-    ("networkpolicies.networking.k8s.io", "spec.egress[].ports[].protocol", &["TCP", "UDP", "SCTP"]),
     ("rolebindings.rbac.authorization.k8s.io", "roleRef.apiGroup", &["rbac.authorization.k8s.io"]),
-    ("rolebindings.rbac.authorization.k8s.io", "roleRef.kind", &["Role", "ClusterRole"]),
-    ("rolebindings.rbac.authorization.k8s.io", "subjects[].kind", &["ServiceAccount", "User", "Group"]),
     ("clusterrolebindings.rbac.authorization.k8s.io", "roleRef.apiGroup", &["rbac.authorization.k8s.io"]),
-    ("clusterrolebindings.rbac.authorization.k8s.io", "roleRef.kind", &["ClusterRole"]),
-    (
-        "clusterrolebindings.rbac.authorization.k8s.io",
-        "subjects[].kind",
-        &["ServiceAccount", "User", "Group"],
-    ),
-    (
-        "ingresses.networking.k8s.io",
-        "spec.rules[].http.paths[].pathType",
-        &["Exact", "ImplementationSpecific", "Prefix"],
-    ),
-    (
-        "horizontalpodautoscalers.autoscaling",
-        "spec.metrics[].type",
-        &["ContainerResource", "External", "Object", "Pods", "Resource"],
-    ),
 ];
 
 /// The same for pods.
@@ -62,15 +38,18 @@ const POD_CHOICES: &[(&str, &[&str])] = &[
     ("dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]),
     ("tolerations[].operator", &["Equal", "Exists"]),
     ("tolerations[].effect", &["NoSchedule", "PreferNoSchedule", "NoExecute"]),
-    ("topologySpreadConstraints[].whenUnsatisfiable", &["DoNotSchedule", "ScheduleAnyway"]),
 ];
 
 /// Counts that must not be negative.
 const COUNTS: &[(&str, &str)] = &[
     ("deployments.apps", "spec.minReadySeconds"),
+    ("deployments.apps", "spec.progressDeadlineSeconds"),
+    ("deployments.apps", "spec.strategy.rollingUpdate.maxSurge"),
+    ("deployments.apps", "spec.strategy.rollingUpdate.maxUnavailable"),
+    ("daemonsets.apps", "spec.updateStrategy.rollingUpdate.maxUnavailable"),
+    ("daemonsets.apps", "spec.updateStrategy.rollingUpdate.maxSurge"),
     ("deployments.apps", "spec.revisionHistoryLimit"),
     ("statefulsets.apps", "spec.minReadySeconds"),
-    ("statefulsets.apps", "spec.revisionHistoryLimit"),
     ("statefulsets.apps", "spec.updateStrategy.rollingUpdate.partition"),
     ("daemonsets.apps", "spec.minReadySeconds"),
     ("daemonsets.apps", "spec.revisionHistoryLimit"),
@@ -114,7 +93,6 @@ const POD_REQUIRED: &[(&str, &str)] = &[
     ("containers[].livenessProbe.exec", "command"),
     ("containers[].readinessProbe.exec", "command"),
     ("containers[].startupProbe.exec", "command"),
-    ("containers[].volumeMounts[]", "mountPath"),
     ("volumes[].configMap", "name"),
     ("volumes[].secret", "secretName"),
     ("volumes[].persistentVolumeClaim", "claimName"),
@@ -160,10 +138,9 @@ fn count(value: &Json, path: &str, at: &str, causes: &mut Vec<Cause>) {
 fn subdomain(value: &Json, path: &str, at: &str, causes: &mut Vec<Cause>) {
     each(value, path, at, &mut |at, found| {
         let text = found.as_str().unwrap_or_default();
-        if !text.is_empty()
-            && let Some(why) = names::subdomain_error(text.strip_prefix("*.").unwrap_or(text))
-        {
-            causes.push(Cause::invalid(at, found, why));
+        if !text.is_empty() {
+            let whys = names::subdomain_errors(text.strip_prefix("*.").unwrap_or(text));
+            causes.extend(whys.iter().map(|why| Cause::invalid(at, found, why)));
         }
     });
 }
@@ -269,7 +246,6 @@ pub(super) fn pod(spec: &Json, at: &str) -> Vec<Cause> {
     for path in POD_SUBDOMAINS {
         subdomain(spec, path, at, &mut causes);
     }
-    each(spec, "volumes[].name", at, &mut |at, found| causes.extend(names::label_name(found, at)));
     each(spec, "containers[].env[].name", at, &mut |at, found| {
         if found.as_str().is_some_and(|n| n.contains('=') || n.chars().any(|c| !(' '..='~').contains(&c))) {
             let why = "a valid environment variable name must consist only of printable ASCII characters other than '='";
@@ -324,24 +300,19 @@ fn strategy(object: &Json, at: &str, choices: &[&str], why: &str, causes: &mut V
     if kind.is_empty() || choices.contains(&kind) {
         return;
     }
-    let shown = json!({"Type": kind, "RollingUpdate": found.get("rollingUpdate")});
+    // As the server has it: in the order and with the names of its own form.
+    let rolling = found.get("rollingUpdate").map(|rolling| match at {
+        "spec.updateStrategy" if rolling.has("partition") => {
+            json!({"Partition": rolling["partition"], "MaxUnavailable": rolling.get("maxUnavailable")})
+        }
+        _ => json!({"MaxUnavailable": rolling.get("maxUnavailable"), "MaxSurge": rolling.get("maxSurge")}),
+    });
+    let shown = json!({"Type": kind, "RollingUpdate": rolling});
     causes.push(match why {
         "" => Cause::unsupported(at, &shown, choices),
         why => Cause::invalid(at, &shown, why),
     });
 }
-
-fn is_network(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
-    let most = match address.parse::<std::net::IpAddr>() {
-        Ok(std::net::IpAddr::V4(_)) => 32,
-        Ok(std::net::IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    bits.parse::<u32>().is_ok_and(|bits| bits <= most)
-}
-
-const NETWORK: &str = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
 
 fn service(object: &Json, causes: &mut Vec<Cause>) {
     let kind = object.text("spec.type");
@@ -366,6 +337,14 @@ fn service(object: &Json, causes: &mut Vec<Cause>) {
             causes.push(Cause::invalid(format!("spec.LoadBalancerSourceRanges[{index}]"), range, NETWORK));
         }
     }
+}
+
+/// What is wrong with the fields of a claim, or of a template of claims.
+pub(super) fn claimed(object: &Json) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    claim(object, &mut causes);
+    subdomain(object, "spec.storageClassName", "", &mut causes);
+    causes
 }
 
 fn claim(object: &Json, causes: &mut Vec<Cause>) {
@@ -401,9 +380,6 @@ fn ingress(object: &Json, causes: &mut Vec<Cause>) {
         if port.has("number") && !port.text("name").is_empty() {
             let why = "cannot set both port name & port number";
             causes.push(Cause::invalid(format!("{at}.backend"), &json!(""), why));
-        }
-        if path.has("backend.service") && !port.has("number") && port.text("name").is_empty() {
-            causes.push(Cause::required(format!("{at}.backend"), "port name or number is required"));
         }
     });
 }
@@ -448,7 +424,7 @@ fn policy(object: &Json, causes: &mut Vec<Cause>) {
     }
     for path in ["spec.ingress[].from[].ipBlock.cidr", "spec.egress[].to[].ipBlock.cidr"] {
         each(object, path, "", &mut |at, cidr| {
-            if !cidr.as_str().is_some_and(is_network) {
+            if cidr.as_str().is_some_and(|text| !text.is_empty() && !is_network(text)) {
                 causes.push(Cause::invalid(at, cidr, NETWORK));
             }
         });

@@ -15,20 +15,34 @@ pub(super) fn workload(resource: &Resource, object: &Json) -> Vec<Cause> {
         _ => (object.at("spec.template"), "spec.template"),
     };
     let spec = template.at("spec");
-    let mut inner = pods::spec(spec, &format!("{at}.spec"));
+    let mut inner = match resource.kind.as_str() {
+        "StatefulSet" => {
+            pods::spec(&with_claims(spec, object.list("spec.volumeClaimTemplates")), &format!("{at}.spec"))
+        }
+        _ => pods::spec(spec, &format!("{at}.spec")),
+    };
     let job = matches!(resource.kind.as_str(), "Job" | "CronJob");
     inner.retain(|c| !c.field.ends_with(".restartPolicy"));
-    if resource.kind == "StatefulSet" {
-        // Volumes may come from the claim templates; the real server leaves this to the pods.
-        inner.retain(|c| !(c.reason == "FieldValueNotFound" && c.field.contains(".volumeMounts[")));
-    }
     if !job {
         selects(resource, object, template, &mut causes);
     }
-    super::names::labels(template.at("metadata.labels"), &format!("{at}.metadata.labels"), &mut causes);
+    super::names::labels(template.at("metadata.labels"), &format!("{at}.labels"), &mut causes);
+    super::names::keys(template.at("metadata.annotations"), &format!("{at}.annotations"), &mut causes);
     causes.append(&mut inner);
     let policy = spec.at("restartPolicy");
-    if job && !["OnFailure", "Never"].contains(&policy.as_str().unwrap_or_default()) {
+    const POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
+    if policy.as_str().is_some_and(|policy| !POLICIES.contains(&policy)) {
+        causes.push(Cause::unsupported(format!("{at}.spec.restartPolicy"), policy, &POLICIES));
+    }
+    if job
+        && !policy.is_null()
+        && policy != ""
+        && policy != "Always"
+        && policy != "OnFailure"
+        && policy != "Never"
+    {
+        causes.push(Cause::unsupported(format!("{at}.spec.restartPolicy"), policy, &["OnFailure", "Never"]));
+    } else if job && !["OnFailure", "Never"].contains(&policy.as_str().unwrap_or_default()) {
         causes.push(Cause::required(
             format!("{at}.spec.restartPolicy"),
             "valid values: \"OnFailure\", \"Never\"",
@@ -38,8 +52,11 @@ pub(super) fn workload(resource: &Resource, object: &Json) -> Vec<Cause> {
     }
     match resource.kind.as_str() {
         "Deployment" => deployment(object, &mut causes),
+        "StatefulSet" => stateful(object, &mut causes),
+        "DaemonSet" => daemon(object, &mut causes),
         "CronJob"
-            if object.text("spec.schedule").split_whitespace().count() != 5
+            if !object.text("spec.schedule").is_empty()
+                && object.text("spec.schedule").split_whitespace().count() != 5
                 && !object.text("spec.schedule").starts_with('@') =>
         {
             let why = format!(
@@ -63,18 +80,75 @@ fn selects(resource: &Resource, object: &Json, template: &Json, causes: &mut Vec
     let selector = object.at("spec.selector");
     let plain = resource.kind == "ReplicationController";
     let parsed = if plain { LabelSelector::of_map(selector) } else { LabelSelector::of(selector) };
+    let mut flaws = Vec::new();
+    if !plain && selector.is_object() {
+        super::rules::check(
+            &[("selector", super::rules::Rule::Selector)],
+            object.at("spec"),
+            "spec",
+            &mut flaws,
+        );
+    }
+    let flawed = !flaws.is_empty();
+    causes.append(&mut flaws);
     if selector.is_null() {
-        causes.push(Cause::required("spec.selector", ""));
+        // Of a DaemonSet only what follows from it is told.
+        if resource.kind != "DaemonSet" {
+            causes.push(Cause::required("spec.selector", ""));
+        }
     } else if parsed.is_empty() {
-        let why = format!("empty selector is invalid for {}", resource.kind.to_lowercase());
+        let kind = if resource.kind == "ReplicaSet" {
+            "deployment".to_owned()
+        } else {
+            resource.kind.to_lowercase()
+        };
+        let why = format!("empty selector is invalid for {kind}");
         causes.push(Cause::invalid("spec.selector", selector, &why));
+        return;
+    } else if flawed {
+        match resource.kind.as_str() {
+            "StatefulSet" => causes.push(Cause::invalid("spec.selector", selector, "")),
+            "DaemonSet" => {}
+            _ => causes.push(Cause::invalid("spec.selector", selector, "invalid label selector")),
+        }
+        return;
     }
     if !parsed.matches(template.at("metadata.labels")) || parsed.is_empty() {
-        let labels = template.at("metadata.labels");
-        let shown = if labels.is_null() { super::json!({}) } else { labels.clone() };
         let why = "`selector` does not match template `labels`";
-        causes.push(Cause::invalid("spec.template.metadata.labels", &shown, why));
+        causes.push(Cause::invalid("spec.template.metadata.labels", template.at("metadata.labels"), why));
     }
+}
+
+/// The pods of a StatefulSet have its claims as volumes, under the names of their templates.
+fn with_claims(spec: &Json, templates: &[Json]) -> Json {
+    let mut whole = spec.clone();
+    let Some(map) = whole.as_object_mut() else { return whole };
+    let volumes = map.entry("volumes").or_insert_with(|| super::json!([]));
+    if let Some(volumes) = volumes.as_array_mut() {
+        for template in templates {
+            let name = template.text("metadata.name");
+            volumes.retain(|volume| volume.text("name") != name);
+            volumes.push(super::json!({"name": name, "persistentVolumeClaim": {"claimName": name}}));
+        }
+    }
+    whole
+}
+
+fn stateful(object: &Json, causes: &mut Vec<Cause>) {
+    for (index, template) in object.list("spec.volumeClaimTemplates").iter().enumerate() {
+        let at = format!("spec.volumeClaimTemplates[{index}]");
+        for mut cause in super::claim(template).into_iter().chain(super::values::claimed(template)) {
+            cause.field = format!("{at}.{}", cause.field);
+            causes.push(cause);
+        }
+    }
+    let name = object.text("metadata.name");
+    for why in super::names::label_errors(name) {
+        // What is wrong as the name of any object is told already, as something else.
+        causes.retain(|cause| cause.field != "metadata.name" || cause.detail.contains("Required"));
+        causes.push(Cause::invalid("metadata.name", &super::json!(name), &why));
+    }
+    super::rules::check(&[("spec.serviceName", super::rules::Rule::Label)], object, "", causes);
 }
 
 fn deployment(object: &Json, causes: &mut Vec<Cause>) {
@@ -108,18 +182,36 @@ fn deployment(object: &Json, causes: &mut Vec<Cause>) {
     }
 }
 
+fn daemon(object: &Json, causes: &mut Vec<Cause>) {
+    let rolling = object.at("spec.updateStrategy.rollingUpdate");
+    let at = "spec.updateStrategy.rollingUpdate";
+    let none = |field: &str| {
+        matches!(rolling.at(field), Json::Null) || rolling.at(field) == 0 || rolling.at(field) == "0%"
+    };
+    if rolling.is_object() && none("maxUnavailable") && none("maxSurge") {
+        causes.push(Cause::required(format!("{at}.maxUnavailable"), "cannot be 0 when maxSurge is 0"));
+    }
+    if rolling.is_object() && !none("maxUnavailable") && !none("maxSurge") {
+        let why = "may not be set when maxUnavailable is non-zero";
+        causes.push(Cause::invalid(format!("{at}.maxSurge"), rolling.at("maxSurge"), why));
+    }
+}
+
 /// What is wrong with an autoscaler.
 pub(super) fn autoscaler(object: &Json) -> Vec<Cause> {
     let mut causes = Vec::new();
     let (min, max) =
         (object.int("spec.minReplicas").unwrap_or(1), object.int("spec.maxReplicas").unwrap_or(0));
-    if max < 1 {
+    let shown = super::json!(max);
+    if max == 0 {
         causes.push(Cause::required("spec.maxReplicas", "must be set and greater than 0"));
+    } else if max < 1 {
+        causes.push(Cause::invalid("spec.maxReplicas", &shown, "must be greater than or equal to 1"));
     }
     if max < min {
         causes.push(Cause::invalid(
             "spec.maxReplicas",
-            object.at("spec.maxReplicas"),
+            &shown,
             "must be greater than or equal to `minReplicas`",
         ));
     }

@@ -107,6 +107,9 @@ impl Server {
         drop_nulls(place(&mut object, "metadata"));
         let taken = || Status::already_exists(&resource.group, &resource.plural, &key.name);
         if options.dry_run {
+            if given.is_some_and(|given| !given.has("spec.clusterIP")) {
+                self.take_back(object.text("spec.clusterIP"));
+            }
             if self.store.get(&key).is_some() {
                 return Err(taken());
             }
