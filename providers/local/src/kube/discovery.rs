@@ -23,7 +23,11 @@ pub(crate) fn answer(server: &Server, ask: &Ask) -> Option<Result<Reply, Status>
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     Some(match parts.as_slice() {
         [] | [""] => Ok(Reply::ok(json!({"paths": paths(server)}))),
-        ["version"] => Ok(Reply::ok(version(server))),
+        ["version"] => {
+            // The one document that is set for people to read.
+            let text = serde_json::to_string_pretty(&version(server)).unwrap_or_default();
+            Ok(Reply { content_type: Some("application/json"), ..Reply::text(text) })
+        }
         ["api"] if aggregated(ask).is_some() => Ok(aggregate(server, ask, true)),
         ["apis"] if aggregated(ask).is_some() => Ok(aggregate(server, ask, false)),
         ["api"] => Ok(Reply::ok(json!({"kind": "APIVersions", "versions": ["v1"],
@@ -33,9 +37,10 @@ pub(crate) fn answer(server: &Server, ask: &Ask) -> Option<Result<Reply, Status>
         ["api", version] => resources(server, "", version),
         ["apis", name] => match groups(server).iter().find(|(g, _)| g == name) {
             Some((name, versions)) => {
-                let mut found = group(name, versions);
-                found["kind"] = json!("APIGroup");
-                found["apiVersion"] = json!("v1");
+                let mut found = json!({"kind": "APIGroup", "apiVersion": "v1"});
+                if let (Some(found), Json::Object(group)) = (found.as_object_mut(), group(name, versions)) {
+                    found.extend(group);
+                }
                 Ok(Reply::ok(found))
             }
             None => Err(Status::no_such_path()),

@@ -98,6 +98,24 @@ const KINDS: &[Row] = &[
     (
         "admissionregistration.k8s.io",
         "v1",
+        "MutatingAdmissionPolicy",
+        "mutatingadmissionpolicies",
+        "",
+        "api-extensions",
+        GENERATION,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "MutatingAdmissionPolicyBinding",
+        "mutatingadmissionpolicybindings",
+        "",
+        "api-extensions",
+        GENERATION,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
         "MutatingWebhookConfiguration",
         "mutatingwebhookconfigurations",
         "",
@@ -188,6 +206,8 @@ const KINDS: &[Row] = &[
     ),
     ("networking.k8s.io", "v1", "IngressClass", "ingressclasses", "", "", GENERATION),
     ("networking.k8s.io", "v1", "Ingress", "ingresses", "ing", "", NS | STATUS | GENERATION),
+    ("networking.k8s.io", "v1", "IPAddress", "ipaddresses", "ip", "", 0),
+    ("networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", "", "", STATUS),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", "netpol", "", NS | GENERATION),
     ("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", "", "", 0),
     ("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb", "", NS | STATUS | GENERATION),
@@ -200,6 +220,7 @@ const KINDS: &[Row] = &[
     ("storage.k8s.io", "v1", "CSINode", "csinodes", "", "", 0),
     ("storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities", "", "", NS),
     ("storage.k8s.io", "v1", "StorageClass", "storageclasses", "sc", "", 0),
+    ("storage.k8s.io", "v1", "VolumeAttributesClass", "volumeattributesclasses", "vac", "", 0),
     ("storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", "", "", STATUS),
 ];
 

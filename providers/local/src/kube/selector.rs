@@ -154,7 +154,7 @@ fn key_of(text: &str) -> Result<String, String> {
         return Err("found '', expected: identifier, or end of string".into());
     }
     match super::validate::label_key_error(text) {
-        Some(why) => Err(format!("key: Invalid value: {text:?}: {why}")),
+        Some(why) => Err(format!("<nil>: Invalid value: {text:?}: {why}")),
         None => Ok(text.to_owned()),
     }
 }

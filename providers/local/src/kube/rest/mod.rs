@@ -19,25 +19,30 @@ use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 
-use super::json::Json;
+use super::json::{Json, Look};
 use super::server::Server;
 use super::status::Status;
+use super::store::Key;
 
 /// The API as a router: one handler, since paths are data.
 pub(crate) fn router(server: Arc<Server>) -> Router {
     Router::new().fallback(handle).with_state(server)
 }
 
-/// The flow and the level of priority that every request belongs to: there is no other, and nobody waits.
+/// The flow and the level of priority that every request belongs to, since everybody is an administrator.
 const FLOW: [(&str, &str); 2] = [
-    ("x-kubernetes-pf-flowschema-uid", "3a1d0c5e-0b7f-4f0e-9d52-5f0a4f6f1c01"),
-    ("x-kubernetes-pf-prioritylevel-uid", "3a1d0c5e-0b7f-4f0e-9d52-5f0a4f6f1c02"),
+    ("x-kubernetes-pf-flowschema-uid", "flowschemas.flowcontrol.apiserver.k8s.io"),
+    ("x-kubernetes-pf-prioritylevel-uid", "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io"),
 ];
 
 async fn handle(State(server): State<Arc<Server>>, request: Request<Body>) -> Response<Body> {
-    let mut response = dispatch::dispatch(server, request).await;
-    for (name, value) in FLOW {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    let mut response = dispatch::dispatch(Arc::clone(&server), request).await;
+    for (name, storage) in FLOW {
+        let exempt = server.store.get(&Key::new(storage, "", "exempt"));
+        let uid = exempt.and_then(|found| HeaderValue::from_str(found.text("metadata.uid")).ok());
+        if let Some(uid) = uid {
+            response.headers_mut().insert(name, uid);
+        }
     }
     if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
         response.headers_mut().insert("audit-id", id);

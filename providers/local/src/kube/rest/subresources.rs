@@ -9,11 +9,11 @@ use super::super::server::Server;
 use super::super::status::{Cause, Status};
 use super::super::store::Key;
 use super::super::write::{Change, DeleteOptions, WriteOptions};
-use super::Reply;
 use super::body::parse;
 use super::read::presented;
 use super::request::{Ask, Target};
 use super::writes;
+use super::{Reply, negotiate};
 
 /// Answers a request for a subresource.
 pub(crate) fn answer(
@@ -34,7 +34,12 @@ pub(crate) fn answer(
         (_, "scale", method) => {
             let scale = resource.scale.clone().ok_or_else(Status::no_such_resource)?;
             match *method {
-                Method::GET => Ok(Reply::ok(scale_of(resource, &scale, &presented(resource, &live)))),
+                Method::GET => {
+                    // It is shown by columns of its own, whatever it scales.
+                    let shown = Resource { storage: "scale".to_owned(), custom: None, ..(*resource).clone() };
+                    let found = scale_of(resource, &scale, &presented(resource, &live));
+                    Ok(Reply::ok(negotiate::one(negotiate::form(ask)?, ask, &shown, found)))
+                }
                 Method::PUT | Method::PATCH => set_scale(server, ask, resource, &scale, target),
                 _ => Err(Status::method_not_allowed()),
             }
@@ -236,6 +241,15 @@ fn token(ask: &Ask, account: &Json) -> Result<Reply, Status> {
     use base64::Engine as _;
     let mut body = parse(&ask.body, ask.content_type())?.value;
     let seconds = body.int("spec.expirationSeconds").unwrap_or(3600);
+    let wrong = match seconds {
+        ..600 => Some("may not specify a duration less than 10 minutes"),
+        600..=4_294_967_296 => None,
+        _ => Some("may not specify a duration larger than 2^32 seconds"),
+    };
+    if let Some(why) = wrong {
+        let cause = Cause::invalid("spec.expirationSeconds", &json!(seconds), why);
+        return Err(Status::invalid("authentication.k8s.io", "TokenRequest", "", vec![cause]));
+    }
     let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds.clamp(600, 1 << 32));
     let encode = |value: Json| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string());
     let claims = json!({

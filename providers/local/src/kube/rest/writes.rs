@@ -210,7 +210,8 @@ pub(crate) fn patch(
         let cause = Cause::forbidden("force", "may not be specified for non-apply patch");
         return Err(Status::bad_options("PatchOptions", cause));
     }
-    let undecodable = |why: &str| Status::bad_request(format!("error decoding patch: {why}"));
+    let how = if content.contains("strategic") { "" } else { "error decoding patch: " };
+    let undecodable = |why: &str| Status::bad_request(format!("{how}{why}"));
     let parsed = parse(&ask.body, "application/json").map_err(|status| {
         let cut_off = status.message.contains("unexpected end");
         undecodable(if cut_off { "unexpected end of JSON input" } else { "invalid character" })

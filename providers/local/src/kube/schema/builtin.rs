@@ -67,12 +67,12 @@ fn register(g: &mut SchemaGenerator) {
         autoscaling1: HorizontalPodAutoscaler, Scale;
         autoscaling2: HorizontalPodAutoscaler;
         policy: PodDisruptionBudget, Eviction;
-        networking: Ingress, IngressClass, NetworkPolicy;
+        networking: Ingress, IngressClass, IPAddress, NetworkPolicy, ServiceCIDR;
         rbac: Role, RoleBinding, ClusterRole, ClusterRoleBinding;
-        storage: StorageClass, CSIDriver, CSINode, VolumeAttachment, CSIStorageCapacity;
+        storage: StorageClass, CSIDriver, CSINode, VolumeAttachment, CSIStorageCapacity, VolumeAttributesClass;
         scheduling: PriorityClass;
         admission: ValidatingWebhookConfiguration, MutatingWebhookConfiguration, ValidatingAdmissionPolicy,
-            ValidatingAdmissionPolicyBinding;
+            ValidatingAdmissionPolicyBinding, MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding;
         apiextensions: CustomResourceDefinition;
         apiregistration: APIService;
         coordination: Lease;

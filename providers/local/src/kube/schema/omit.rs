@@ -105,7 +105,8 @@ fn empty(value: &Json, of: &TypeRef, key: &str, owner: &str) -> bool {
         }
         (Json::String(text), Shape::Scalar(Scalar::String)) => {
             // A host path's type and an event's type differ in just this.
-            text.is_empty() && (!POINTER_STRINGS.contains(&key) || owner == "Event")
+            let written = POINTER_STRINGS.contains(&key) || (owner == "EndpointPort" && key == "name");
+            text.is_empty() && (!written || owner == "Event")
         }
         (Json::Bool(false), Shape::Scalar(Scalar::Boolean)) => PLAIN_BOOLS.contains(&key),
         (Json::Number(n), Shape::Scalar(Scalar::Integer { .. })) => {

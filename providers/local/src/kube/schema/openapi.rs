@@ -143,6 +143,13 @@ fn collect(wanted: BTreeSet<String>, schemas: &mut Map<String, Json>) {
         let Some(found) = builtin().definitions.get(&name) else { continue };
         let owner = name.rsplit('.').next().unwrap_or(&name).to_owned();
         let mut schema = found.clone();
+        // The types of the client library want metadata everywhere; the server does not.
+        if let Some(required) = schema.get_mut("required").and_then(Json::as_array_mut) {
+            required.retain(|field| field != "metadata");
+        }
+        if schema.list("required").is_empty() {
+            super::super::json::remove(&mut schema, "required");
+        }
         dress(&mut schema, &owner, "", &mut queue);
         if lists::atomic_struct(&owner) {
             schema["x-kubernetes-map-type"] = json!("atomic");

@@ -47,6 +47,7 @@ impl Server {
             }));
         }
         objects.extend(roles());
+        objects.extend(flow_control());
         if self.options.external_secrets && self.options.controllers {
             objects.extend(external_secrets());
         }
@@ -129,6 +130,52 @@ fn roles() -> Vec<Json> {
             "metadata": {"name": "extension-apiserver-authentication-reader", "namespace": "kube-system"},
             "rules": [{"apiGroups": [""], "resources": ["configmaps"],
                 "resourceNames": ["extension-apiserver-authentication"], "verbs": ["get", "list", "watch"]}]}),
+    ]
+}
+
+/// What flow control cannot be without: what administrators ask, and whatever nothing else is for.
+fn flow_control() -> Vec<Json> {
+    let group = |name: &str| json!({"kind": "Group", "group": {"name": name}});
+    let everything = |subjects: Json| {
+        json!([{"subjects": subjects,
+            "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": true, "namespaces": ["*"]}],
+            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}]}])
+    };
+    let object = |kind: &str, name: &str, spec: Json| {
+        json!({"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": kind, "spec": spec,
+            "metadata": {"name": name, "annotations": {"apf.kubernetes.io/autoupdate-spec": "true"}}})
+    };
+    let schema = |name: &str, spec: Json| {
+        let mut schema = object("FlowSchema", name, spec);
+        schema["status"] = json!({"conditions": [{"type": "Dangling", "status": "False", "reason": "Found",
+            "lastTransitionTime": super::super::json::now(),
+            "message": format!("This FlowSchema references the PriorityLevelConfiguration object named {name:?} and it exists")}]});
+        schema
+    };
+    let anybody = json!([group("system:unauthenticated"), group("system:authenticated")]);
+    vec![
+        object(
+            "PriorityLevelConfiguration",
+            "exempt",
+            json!({"type": "Exempt",
+            "exempt": {"nominalConcurrencyShares": 0, "lendablePercent": 0}}),
+        ),
+        object(
+            "PriorityLevelConfiguration",
+            "catch-all",
+            json!({"type": "Limited", "limited": {
+            "nominalConcurrencyShares": 5, "limitResponse": {"type": "Reject"}, "lendablePercent": 0}}),
+        ),
+        schema(
+            "exempt",
+            json!({"priorityLevelConfiguration": {"name": "exempt"}, "matchingPrecedence": 1,
+            "rules": everything(json!([group("system:masters")]))}),
+        ),
+        schema(
+            "catch-all",
+            json!({"priorityLevelConfiguration": {"name": "catch-all"}, "matchingPrecedence": 10000,
+            "distinguisherMethod": {"type": "ByUser"}, "rules": everything(anybody)}),
+        ),
     ]
 }
 

@@ -121,12 +121,41 @@ const PRINTERS: &[Printer] = printers! {
         |o| vec![json!(o.yes("spec.attachRequired")), json!(o.yes("spec.podInfoOnMount")), json!(o.yes("spec.storageCapacity")),
             json!("<unset>"), json!(o.yes("spec.requiresRepublish")),
             json!(o.list("spec.volumeLifecycleModes").iter().filter_map(Json::as_str).collect::<Vec<_>>().join(","))];
+    "volumeattributesclasses.storage.k8s.io", 0, ["DriverName":"string":0], |o| vec![json!(o.text("driverName"))];
+    "ipaddresses.networking.k8s.io", 0, ["ParentRef":"string":0],
+        |o| vec![json!(format!("{}/{}/{}", o.text("spec.parentRef.resource"), o.text("spec.parentRef.namespace"),
+            o.text("spec.parentRef.name")))];
+    "servicecidrs.networking.k8s.io", 0, ["CIDRs":"string":0],
+        |o| vec![json!(o.list("spec.cidrs").iter().filter_map(Json::as_str).collect::<Vec<_>>().join(","))];
+    "scale", 0, ["Desired":"integer":0, "Available":"integer":0],
+        |o| vec![json!(o.int("spec.replicas").unwrap_or(0)), json!(o.int("status.replicas").unwrap_or(0))];
+    "flowschemas.flowcontrol.apiserver.k8s.io", 1, ["PriorityLevel":"string":0, "MatchingPrecedence":"string":0,
+        "DistinguisherMethod":"string":0, "MissingPL":"string":0],
+        |o| vec![json!(o.text("spec.priorityLevelConfiguration.name")),
+            json!(o.int("spec.matchingPrecedence").unwrap_or(0).to_string()),
+            or(o.at("spec.distinguisherMethod.type"), "<none>"),
+            json!(super::super::json::condition(o, "Dangling").map_or("?", |c| c.text("status")))];
+    "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io", 0, ["Type":"string":0,
+        "NominalConcurrencyShares":"string":0, "Queues":"string":0, "HandSize":"string":0,
+        "QueueLengthLimit":"string":0], level;
     "runtimeclasses.node.k8s.io", 0, ["Handler":"string":0], |o| vec![json!(o.text("handler"))];
     "resourcequotas", 0, ["Request":"string":0, "Limit":"string":0], quota;
     "controllerrevisions.apps", 0, ["Controller":"string":0, "Revision":"string":0],
         |o| vec![json!(super::super::json::controller_of(o).map_or(String::new(), |c| format!("{}.apps/{}",
             c.text("kind").to_lowercase(), c.text("name")))), json!(o.at("revision").to_string())];
 };
+
+fn level(object: &Json) -> Vec<Json> {
+    let queuing = object.at("spec.limited.limitResponse.queuing");
+    let number = |value: &Json| value.as_i64().map_or(json!("<none>"), |number| json!(number.to_string()));
+    vec![
+        json!(object.text("spec.type")),
+        number(object.at("spec.limited.nominalConcurrencyShares")),
+        number(queuing.at("queues")),
+        number(queuing.at("handSize")),
+        number(queuing.at("queueLengthLimit")),
+    ]
+}
 
 fn printer(resource: &Resource) -> Option<&'static Printer> {
     PRINTERS.iter().find(|p| p.storage == resource.storage)

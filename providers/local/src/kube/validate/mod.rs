@@ -137,13 +137,6 @@ fn secret(object: &Json) -> Vec<Cause> {
 fn service(object: &Json) -> Vec<Cause> {
     let mut causes = Vec::new();
     let kind = object.text("spec.type");
-    if !kind.is_empty() && !["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"].contains(&kind) {
-        causes.push(Cause::unsupported(
-            "spec.type",
-            object.at("spec.type"),
-            &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
-        ));
-    }
     let ports = object.list("spec.ports");
     if ports.is_empty() && kind != "ExternalName" && object.text("spec.clusterIP") != "None" {
         causes.push(Cause::required("spec.ports", ""));
@@ -167,6 +160,13 @@ fn service(object: &Json) -> Vec<Cause> {
             let value = json!({"port": port["port"], "protocol": port["protocol"]});
             causes.push(Cause::duplicate(path, &value));
         }
+    }
+    if !kind.is_empty() && !["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"].contains(&kind) {
+        causes.push(Cause::unsupported(
+            "spec.type",
+            object.at("spec.type"),
+            &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
+        ));
     }
     causes
 }

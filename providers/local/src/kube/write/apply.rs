@@ -10,6 +10,9 @@ use super::super::store::Key;
 use super::create::{Owned, identity};
 use super::{Change, WriteOptions, Written, decode, ignored, shown, without_managed};
 
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+const CLIENT_SIDE: &str = "\"kubectl-client-side-apply\"";
+
 impl Server {
     /// Applies a configuration: creates what is absent, merges into what is there.
     pub fn apply(
@@ -126,7 +129,21 @@ impl Server {
             subresource: &options.subresource,
         };
         let ignored = ignored(resource, &options.subresource);
-        match apply(&plain, config, &resource.schema, &mut entries, &writer, &ignored, options.force) {
+        let attempt = |entries: &mut Vec<_>, force| {
+            apply(&plain, config, &resource.schema, entries, &writer, &ignored, force)
+        };
+        let before = entries.clone();
+        let mut outcome = attempt(&mut entries, options.force);
+        // kubectl may go over from client-side to server-side apply: what it applied last is its own.
+        if let Err(conflicts) = &outcome
+            && options.manager == "kubectl"
+            && live.at("metadata.annotations").get(LAST_APPLIED).is_some()
+            && conflicts.iter().all(|conflict| conflict.with.starts_with(CLIENT_SIDE))
+        {
+            entries = before;
+            outcome = attempt(&mut entries, true);
+        }
+        match outcome {
             Ok(Some(mut object)) => {
                 fit(resource, &mut object, document, options, &mut Vec::new())?;
                 Ok(Change::owned(object, entries))
