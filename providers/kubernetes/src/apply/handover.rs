@@ -65,6 +65,37 @@ pub(crate) fn own_entry(object: &Json) -> Option<&Json> {
     tree::items(object, "metadata.managedFields").find(|entry| is_own(entry))
 }
 
+/// Somebody has wiped the record of who owns what in an object of ours: what was recorded is ours again, so that what is
+/// dropped of it goes. What the server takes for somebody's before the first apply is nobody's.
+pub(super) async fn reclaim(
+    writer: &Writer<'_>,
+    target: &Target,
+    mut live: Json,
+    recorded: &Value,
+) -> Result<Json> {
+    for _ in 0..5 {
+        let Some(ours) = writer.entry_of(target, &live, recorded).await? else { return Ok(live) };
+        let others = tree::items(&live, "metadata.managedFields").filter(|entry| !is_handed_over(entry));
+        let entries: Vec<Json> = others.cloned().chain([ours]).collect();
+        let version = tree::at(&live, "metadata.resourceVersion").cloned().unwrap_or_default();
+        let patch = vec![
+            operation("add", "/metadata/managedFields", entries.into()),
+            operation("replace", "/metadata/resourceVersion", version),
+        ];
+        match writer.json_patch(target, &patch.into(), MANAGER).await? {
+            Ok(object) => return Ok(object),
+            Err(status) if status.is_version_conflict() => {
+                match writer.cluster.get(writer.context, &target.path()).await? {
+                    Some(now) => live = now,
+                    None => return Ok(live),
+                }
+            }
+            Err(status) => return Err(status.into_error(false)),
+        }
+    }
+    Ok(live)
+}
+
 /// Whether an entry of `managedFields` is what we have applied.
 pub(crate) fn is_own(entry: &Json) -> bool {
     tree::text(entry, "manager") == Some(MANAGER) && tree::text(entry, "operation") == Some("Apply")

@@ -256,7 +256,21 @@ impl<'a> Writer<'a> {
         if diff::recreates(&self.gvk, &recorded.inputs, self.inputs) {
             return self.recreate(&target, uid(&live)).await;
         }
+        if handover::own_entry(&live).is_none() && owner_of(&live, self.urn) == Owner::Ours {
+            let live = handover::reclaim(self, &target, live, &recorded.inputs).await?;
+            return self.bring(target, live).await;
+        }
         self.bring(target, live).await
+    }
+
+    /// The entry of `managedFields` that applying these inputs would make. Stores nothing.
+    async fn entry_of(&self, target: &Target, live: &Json, inputs: &Value) -> Result<Option<Json>> {
+        let request = Request { urn: self.urn, inputs, connection: None };
+        let mut trying = Writer::new(self.cluster, self.context, request)?;
+        trying.dry = true;
+        let manner = Manner { force: true, without_replicas: false };
+        let tried = trying.apply(target, Precondition::Uid(uid(live)), manner).await?;
+        Ok(tried.ok().and_then(|object| handover::own_entry(&object).cloned()))
     }
 
     /// Deletes the object, leaves what it made, and creates it again; the new one adopts the pods and claims.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use http::{Request, Response};
 use kube::client::Body;
 use plinth_kubernetes::{Connector, Kubernetes};
-use plinth_provider::{Provider, ReadRequest, Recorded, Result, Value};
+use plinth_provider::{Class, PreviewRequest, Provider, ReadRequest, Recorded, Result, Value};
 use serde_json::{Value as Json, json};
 
 use crate::cluster::Cluster;
@@ -129,4 +129,29 @@ async fn one_who_may_only_list_namespaces_lists_those() {
     assert!(live.iter().all(|live| matches!(live, Ok(Some(_)))));
     let asked = asked.lock().unwrap();
     assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+/// Whoever may read and not write plans without asking: each change says why.
+#[tokio::test]
+async fn one_who_may_not_try_is_told_so() {
+    let mut cluster = Cluster::start().await;
+    laid(&mut cluster, |request| {
+        let denied = status(403, "Forbidden", "configmaps \"a\" is forbidden: User \"reader\" cannot patch");
+        request.starts_with("PATCH").then(|| (403, Vec::new(), denied.to_string()))
+    });
+    let urn = Cluster::urn("v1/ConfigMap", "a");
+    let inputs = cluster.check(&urn, &map("a"));
+    let request = PreviewRequest {
+        urn: &urn,
+        inputs: &inputs,
+        connection: None,
+        recorded: None,
+        replaces: false,
+        dependencies: &[],
+        take_over: &[],
+    };
+    let found = cluster.provider.preview_many(&cluster.context("s"), &[request]).await;
+    let [Err(error)] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(error.class, Class::Denied);
+    assert!(error.message.contains("cannot patch"), "{error}");
 }

@@ -10,3 +10,4 @@ mod ownership;
 mod platform;
 mod preview;
 mod throughput;
+mod traps;
