@@ -17,6 +17,7 @@ mod import;
 mod interrupt;
 mod local;
 mod lookup;
+mod opening;
 mod output;
 mod own;
 mod plan;

@@ -227,9 +227,12 @@ async fn rotate(
     let given = &common.stack.place;
     let former = |home: &super::session::Home| {
         Some(Former {
-            passphrase: old_passphrase.or_else(|| given.passphrase.clone()),
+            passphrase: old_passphrase.clone().or_else(|| given.passphrase.clone()),
             identity: Some(
-                old_identity.or_else(|| given.identity.clone()).unwrap_or_else(|| home.identity.clone()),
+                old_identity
+                    .clone()
+                    .or_else(|| given.identity.clone())
+                    .unwrap_or_else(|| home.identity.clone()),
             ),
             azure: azure_credentials(),
         })

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use plinth_kubernetes::{Connector, KubeconfigConnector, Kubernetes};
 use plinth_local::{LocalCloud, Place};
 use plinth_provider::{Path, Provider, Providers, Resource, Urn, Value, builtin::Builtin};
-use plinth_stacks::file::{self, Loaded, StackSecrets};
+use plinth_stacks::file::{self, Draft, Loaded, StackSecrets};
 use plinth_stacks::model::{Cloud, Concurrency, Encryption, SecretText};
 use plinth_stacks::program::Target as ProgramTarget;
 use plinth_state::{
@@ -19,6 +19,7 @@ use tracing::Instrument;
 use super::embedded::Embedded;
 use super::failure::{Diagnostic, Failure};
 use super::interrupt;
+use super::opening::Opening;
 use super::own;
 use super::stack_args::{PlaceArgs, StackArgs, error_style};
 use crate::engine::{Engine, Events, Limits, PlanError, Reading, Refresh, RunError, Settings, Target, due};
@@ -176,7 +177,7 @@ impl Session {
     /// # Errors
     /// When the stack file is wrong, or its state cannot be read.
     pub async fn open(args: &StackArgs) -> Result<Self, Failure> {
-        let session = Self::open_with(args, None, |_| None).await?;
+        let session = Self::open_with(args, None, None).await?;
         session.warn_of_recipients();
         Ok(session)
     }
@@ -186,7 +187,7 @@ impl Session {
     /// # Errors
     /// As [`Session::open`].
     pub async fn open_beside(&self, args: &StackArgs) -> Result<Self, Failure> {
-        let session = Self::open_with(args, self.faults.clone(), |_| None).await?;
+        let session = Self::open_with(args, self.faults.clone(), None).await?;
         session.warn_of_recipients();
         Ok(session)
     }
@@ -197,18 +198,21 @@ impl Session {
     /// As [`Session::open`].
     pub async fn open_quietly(
         args: &StackArgs,
-        former: impl FnOnce(&Home) -> Option<Former>,
+        former: impl Fn(&Home) -> Option<Former>,
     ) -> Result<Self, Failure> {
-        Self::open_with(args, None, former).await
+        Self::open_with(args, None, Some(&former)).await
     }
 
     async fn open_with(
         args: &StackArgs,
         faults: Option<Injector>,
-        former: impl FnOnce(&Home) -> Option<Former>,
+        former: Option<&dyn Fn(&Home) -> Option<Former>>,
     ) -> Result<Self, Failure> {
         let file = args.file();
-        let loaded = tracing::info_span!("load").in_scope(|| load(&file, &args.stack))?;
+        let draft = tracing::info_span!("read").in_scope(|| read(&file, &args.stack))?;
+        let plain = faults.is_none() && args.place.faults.is_none() && former.is_none();
+        let opening = if plain { Opening::begin(args, &draft) } else { None };
+        let loaded = tracing::info_span!("judge").in_scope(|| draft.judged(&variable))?;
         let name = loaded.stack.name.to_string();
         let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
         let keys = home.keys(&args.place, &loaded.stack.settings.encryption)?;
@@ -221,11 +225,12 @@ impl Session {
             Some(faults) => faults.storage(backend),
             None => backend,
         };
-        let former = former(&home);
+        let former = former.and_then(|former| former(&home));
         let open = async {
-            match former {
-                Some(former) => Log::open_formerly(backend, &name, keys, former).await,
-                None => Log::open(backend, &name, keys).await,
+            match (opening, former) {
+                (Some(opening), _) if opening.fits(&name, &loaded.stack.settings) => opening.opened().await,
+                (_, Some(former)) => Ok(Log::open_formerly(backend, &name, keys, former).await?),
+                (_, None) => Ok(Log::open(backend, &name, keys).await?),
             }
         };
         let (log, state) = open.instrument(tracing::info_span!("open")).await?;
@@ -595,6 +600,14 @@ pub enum RefreshChoice {
 /// # Errors
 /// When it is missing or wrong.
 pub fn load(file: &FilePath, asked: &str) -> Result<Loaded, Failure> {
+    Ok(read(file, asked)?.judged(&variable)?)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn read(file: &FilePath, asked: &str) -> Result<Draft, Failure> {
     if !file.exists() {
         let failure = Failure::new(format!("there is no stack file {}", file.display()));
         return Err(match others(file) {
@@ -605,7 +618,7 @@ pub fn load(file: &FilePath, asked: &str) -> Result<Loaded, Failure> {
             others => failure.help(format!("`{asked}` was asked for; there are: {}", others.join(", "))),
         });
     }
-    Ok(file::load_with(file, &|name| std::env::var(name).ok())?)
+    Ok(file::read(file)?)
 }
 
 fn others(file: &FilePath) -> Vec<String> {

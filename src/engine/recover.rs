@@ -71,7 +71,7 @@ pub async fn recover(
 /// Looks once more for what an interrupted run may have been creating, at the end of the run that found nothing: a
 /// request that was on its way may have arrived since. What is there is recorded as unsettled, so that the next run
 /// brings it to its inputs or deletes it; nothing is orphaned. Until then the intents stay open, so that a run that
-/// does not come to its end leaves the question to the next.
+/// does not come to its end leaves the question to the next; so they do while the process that began them may still live.
 ///
 /// # Errors
 /// As [`recover`].
@@ -86,7 +86,7 @@ pub async fn look_again(
     let open: Vec<_> = doubts.iter().filter_map(|intent| state.pending.get(&intent.op).cloned()).collect();
     let found = join_all(open.iter().map(|pending| resolve(pending, &state, providers, cancel))).await;
     drop(state);
-    let mut outcomes = Vec::with_capacity(open.len());
+    let (mut outcomes, now) = (Vec::with_capacity(open.len()), jiff::Timestamp::now());
     for (pending, result) in open.iter().zip(found) {
         let urn = &pending.intent.urn;
         let result =
@@ -97,6 +97,9 @@ pub async fn look_again(
                  brings it to the stack file"
             );
             events.send(Event::Note { message });
+        } else if pending.may_still_happen(now) {
+            // Stopped, not dead, or on a machine that we cannot ask: the next run looks again.
+            continue;
         }
         outcomes.push(LogEvent::Outcome { op: pending.intent.op, result, duration_ms: 0 });
     }

@@ -27,6 +27,11 @@ impl State {
             Event::LeaseAcquired { epoch, holder, expires } => {
                 self.epoch = self.epoch.max(epoch);
                 let ttl_ms = ttl_ms(time, expires);
+                if let Some(lost) = self.lease.take() {
+                    for pending in self.pending.values_mut().filter(|pending| pending.taken_over.is_none()) {
+                        Arc::make_mut(pending).taken_over = Some(Box::new(lost.clone()));
+                    }
+                }
                 self.lease = Some(Lease { epoch, holder, acquired: time, expires, ttl_ms });
             }
             Event::LeaseRenewed { expires } => {
@@ -52,7 +57,10 @@ impl State {
             }
             Event::Intent(intent) => {
                 self.next_op = self.next_op.max(intent.op.saturating_add(1));
-                self.pending.insert(intent.op, Arc::new(PendingOp { intent: *intent, handle: None }));
+                self.pending.insert(
+                    intent.op,
+                    Arc::new(PendingOp { intent: *intent, handle: None, taken_over: None }),
+                );
             }
             Event::Started { op, handle } => {
                 if let Some(pending) = self.pending.get_mut(&op) {

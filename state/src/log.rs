@@ -50,6 +50,8 @@ pub(crate) struct Tail {
 
 /// A checkpoint is worth its writing when this many entries or bytes lie after the last one.
 const CHECKPOINT_EVERY: (u64, u64) = (50, 4 << 20);
+/// What a run leaves behind is worth a checkpoint from so many bytes on.
+const WORTH_READING_LESS: u64 = 128 << 10;
 /// However large the stack, no run goes on for longer than this without a checkpoint.
 const MOST_ENTRIES: u64 = 5_000;
 
@@ -59,8 +61,15 @@ impl Tail {
     pub fn is_long(&self, newest: u64, running: bool) -> bool {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let (entries, bytes) = (newest.saturating_sub(load(&self.checkpoint)), load(&self.bytes));
-        let much = entries >= CHECKPOINT_EVERY.0 || bytes >= CHECKPOINT_EVERY.1;
-        much && (!running || bytes >= load(&self.size) / 2 || entries >= MOST_ENTRIES)
+        let in_proportion = bytes >= load(&self.size) / 2;
+        match running {
+            true => {
+                let much = entries >= CHECKPOINT_EVERY.0 || bytes >= CHECKPOINT_EVERY.1;
+                much && (in_proportion || entries >= MOST_ENTRIES)
+            }
+            // Entries tell every step; the checkpoint only what came out, which is read in a third of the time.
+            false => entries >= CHECKPOINT_EVERY.0 || (bytes >= WORTH_READING_LESS && in_proportion),
+        }
     }
 
     /// There is a checkpoint of this size at this position, and nothing after it.

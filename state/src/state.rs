@@ -88,6 +88,17 @@ pub struct PendingOp {
     /// The long operation, if one was begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handle: Option<String>,
+    /// The lease that it was begun under, once another run has taken that over: its holder may be slow instead of dead,
+    /// and what it asked for may still arrive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_over: Option<Box<Lease>>,
+}
+
+impl PendingOp {
+    /// Whether whoever began it may still carry it out.
+    pub fn may_still_happen(&self, now: jiff::Timestamp) -> bool {
+        self.taken_over.as_ref().is_some_and(|lease| !lease.is_over(now))
+    }
 }
 
 /// One apply.

@@ -1,9 +1,12 @@
 //! Killed anywhere: the log stops taking entries after any number of them. The next run converges without help.
 
+use std::time::Duration;
+
 use plinth_provider::Resource;
+use plinth_state::Clock;
 
 use super::world::{Bench, FIXED, FREE, Mortal, thing, urn};
-use crate::engine::Facts;
+use crate::engine::{Facts, Plan, Target};
 
 fn first() -> Vec<Resource> {
     vec![
@@ -109,4 +112,27 @@ async fn what_arrives_after_recovery_has_looked_is_not_orphaned() {
     *bench.world.on_effect.lock().unwrap() = None;
     assert!(bench.state().await.resources.contains_key(&urn(FIXED, "late")), "it is known");
     converge(&bench, wanted, "after what was late").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_slow_process_still_makes_after_two_other_runs_is_not_orphaned() {
+    let bench = Bench::new();
+    let mortal = Mortal::new(bench.backend.clone(), 3, true);
+    assert!(!bench.apply_until_killed(mortal, vec![thing(FIXED, "late", &[], &[])]).await);
+    // It lives, as far as anybody can tell, and is only slow: its lease is taken over after it was watched.
+    let wanted = vec![thing(FREE, "other", &[], &[])];
+    let (mut engine, state) = bench.engine(bench.backend.clone()).await.unwrap();
+    engine.log = engine.log.with_clock(Clock::skewed(jiff::SignedDuration::from_mins(10)));
+    engine.settings.lock_timeout = Duration::from_secs(300);
+    let target = Target::new("apply", wanted.clone(), &engine.providers).unwrap();
+    engine.apply(&target, state, None, async |_: &Plan| true).await.unwrap();
+    assert_eq!(bench.state().await.pending.len(), 1, "nothing was found, and nothing is given up");
+    // A run that has nothing else to do asks as well.
+    bench.apply(wanted.clone()).await;
+    assert_eq!(bench.state().await.pending.len(), 1);
+    let late = thing(FIXED, "late", &[], &[]);
+    bench.world.things.lock().unwrap().insert("late".to_owned(), (late.urn.clone(), late.inputs.clone()));
+    bench.apply(wanted).await;
+    assert_eq!(bench.world.live().keys().collect::<Vec<_>>(), ["other"], "found, and deleted");
+    assert!(bench.state().await.pending.is_empty());
 }

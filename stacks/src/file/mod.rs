@@ -17,7 +17,7 @@ mod secrets;
 mod tests;
 mod validate;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
@@ -29,8 +29,8 @@ pub use locations::Locations;
 pub use promotion::{overlay, promotable};
 pub use secrets::{SecretUse, StackSecrets, check_secret_name};
 
-use crate::model::Stack;
-use node::{Node, Sources};
+use crate::model::{Settings, Stack};
+use node::{Node, Places, Sources};
 
 /// A stack file that was read and found right.
 #[derive(Debug, Clone)]
@@ -73,9 +73,57 @@ pub fn load_with(
     path: &Path,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Vec<Diagnostic>> {
+    read(path)?.judged(environment)
+}
+
+/// A stack file that was read, with everything it extends, and not judged yet.
+#[derive(Debug)]
+pub struct Draft {
+    tree: Value,
+    sources: Sources,
+    places: Places,
+    directory: PathBuf,
+}
+
+/// Reads a stack file and everything it extends, and judges nothing but its form.
+///
+/// # Errors
+/// When it is no YAML, or cannot be read.
+pub fn read(path: &Path) -> Result<Draft, Vec<Diagnostic>> {
     let mut sources = Sources::default();
     let root = extends::read(path, &mut sources)?;
-    finish(root, sources, path, environment)
+    Ok(Draft::new(root, sources, path))
+}
+
+impl Draft {
+    fn new(mut root: Node, sources: Sources, path: &Path) -> Self {
+        extends::drop_nulls(&mut root, &sources);
+        let (tree, places) = root.split(&sources);
+        let directory = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        Self { tree, sources, places, directory }
+    }
+
+    /// The name and the settings that the stack will have if nothing is wrong with them: enough to look for its state
+    /// while the rest is judged.
+    pub fn outline(&self) -> Option<(String, Settings)> {
+        let name = self.tree.get("name")?.as_str()?.to_owned();
+        let settings =
+            self.tree.get("settings").map_or_else(|| Ok(Settings::default()), Settings::deserialize);
+        Some((name, settings.ok()?))
+    }
+
+    /// The stack, if nothing is wrong with it. `environment` gives the values of `{ fromEnvironment: NAME }`.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn judged(self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Vec<Diagnostic>> {
+        let Self { tree, sources, places, directory } = self;
+        let environment = environment::gather(&tree, environment);
+        load_from_tree(
+            tree,
+            Locations { sources, root: places, environment, directory, ..Locations::default() },
+        )
+    }
 }
 
 /// Reads a stack file's text as if it stood in a file of that path.
@@ -85,7 +133,7 @@ pub fn load_with(
 pub fn load_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
     let mut sources = Sources::default();
     let root = extends::read_text(path, text, &mut sources)?;
-    finish(root, sources, path, &|_| None)
+    Draft::new(root, sources, path).judged(&|_| None)
 }
 
 /// Makes a stack of a tree that was changed after loading, such as by `overlay`.
@@ -93,14 +141,29 @@ pub fn load_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
 /// # Errors
 /// As [`load`]; places are those of the nearest parts that stand in a file.
 pub fn load_from_tree(tree: Value, locations: Locations) -> Result<Loaded, Vec<Diagnostic>> {
-    let mut found = Vec::new();
-    validate::validate(&SCHEMA, &tree, &locations.root, &locations.sources, &mut found);
-    references::check(&tree, &locations.root, &locations.sources, &mut found);
-    let (resolved, mut missing) = environment::resolve(&tree, &locations);
-    let secret_uses = secrets::uses(&tree);
-    let resolved = secrets::resolve(resolved, &tree, &secret_uses, &locations, &mut missing);
+    let judge = || {
+        let mut found = Vec::new();
+        validate::validate(&SCHEMA, &tree, &locations.root, &locations.sources, &mut found);
+        references::check(&tree, &locations.root, &locations.sources, &mut found);
+        found
+    };
+    let make = || {
+        let (resolved, mut missing) = environment::resolve(&tree, &locations);
+        let secret_uses = secrets::uses(&tree);
+        let resolved = secrets::resolve(resolved, &tree, &secret_uses, &locations, &mut missing);
+        (Stack::deserialize(resolved.as_ref().unwrap_or(&tree)), resolved, missing, secret_uses)
+    };
+    let entries = tree.get("resources").and_then(Value::as_array).map_or(0, Vec::len);
+    let (mut found, (stack, resolved, missing, secret_uses)) = match entries < MANY {
+        true => (judge(), make()),
+        false => std::thread::scope(|scope| {
+            let judging = scope.spawn(judge);
+            let made = make();
+            (judging.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), made)
+        }),
+    };
     let resolved = resolved.as_ref().unwrap_or(&tree);
-    let stack = match Stack::deserialize(resolved) {
+    let stack = match stack {
         Ok(mut stack) => {
             stack.directory.clone_from(&locations.directory);
             stack.secrets.clone_from(&locations.secrets.values);
@@ -131,18 +194,8 @@ pub fn load_from_tree(tree: Value, locations: Locations) -> Result<Loaded, Vec<D
     }
 }
 
-fn finish(
-    mut root: Node,
-    sources: Sources,
-    path: &Path,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Loaded, Vec<Diagnostic>> {
-    extends::drop_nulls(&mut root, &sources);
-    let (tree, places) = root.split(&sources);
-    let environment = environment::gather(&tree, environment);
-    let directory = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-    load_from_tree(tree, Locations { sources, root: places, environment, directory, ..Locations::default() })
-}
+/// From so many resources on, judging the tree and making the stack of it are worth a thread each.
+const MANY: usize = 200;
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let mut schema = schemars::schema_for!(Stack);

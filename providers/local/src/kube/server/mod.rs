@@ -69,6 +69,15 @@ impl ApiServer {
             server.registry.define(name(&definition), Some(&definition));
         }
         server.bootstrap();
+        // Whoever served before may have died between storing a definition and putting it in force.
+        for definition in server.store.list(DEFINITIONS, None).0 {
+            let key = Key {
+                resource: DEFINITIONS.to_owned(),
+                namespace: String::new(),
+                name: name(&definition).to_owned(),
+            };
+            server.noticed(&key, Some(&definition));
+        }
         if server.options.controllers && tokio::runtime::Handle::try_current().is_ok() {
             tokio::spawn(controllers::run(Arc::downgrade(&server)));
         }
@@ -203,5 +212,38 @@ impl Server {
         let used: HashSet<i64> =
             services.iter().flat_map(|s| s.list("spec.ports")).filter_map(|p| p.int("nodePort")).collect();
         (30_000..32_768).find(|n| !used.contains(n) && !taken.contains(n)).unwrap_or(32_767)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_definition_that_was_stored_and_not_put_in_force_is_by_the_next_server() {
+        let object = json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "things.example.com", "uid": "u", "resourceVersion": "1", "generation": 1},
+            "spec": {
+                "group": "example.com", "scope": "Namespaced",
+                "names": {"plural": "things", "singular": "thing", "kind": "Thing", "listKind": "ThingList"},
+                "versions": [{"name": "v1", "served": true, "storage": true,
+                    "schema": {"openAPIV3Schema": {"type": "object"}}}],
+            },
+            "status": {"conditions": null, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": ["v1"]},
+        });
+        let record = Record {
+            version: 1,
+            resource: DEFINITIONS.to_owned(),
+            namespace: String::new(),
+            name: "things.example.com".to_owned(),
+            object: Some(object),
+        };
+        let api = ApiServer::with_journal(Box::new(NoJournal), vec![record], Options::default());
+        let (definitions, _) = api.server().store.list(DEFINITIONS, None);
+        let established = super::super::json::condition(&definitions[0], "Established");
+        assert_eq!(established.map(|condition| condition.text("status")), Some("True"));
     }
 }
