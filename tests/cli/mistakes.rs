@@ -47,9 +47,9 @@ fn every_bad_file_gets_one_diagnostic_and_no_side_effect() {
         (
             "a wrong field of an object",
             text(
-                "resources:\n  - kind: 'k8s:apps/v1/Deployment'\n    name: d\n    inputs: { metadata: { name: d }, spec: { replicas: many } }\n",
+                "resources:\n  - kind: 'k8s:v1/Service'\n    name: d\n    inputs: { metadata: { name: d }, spec: { ports: many } }\n",
             ),
-            &["bad.yaml:8", "replicas", "whole number"],
+            &["bad.yaml:8", "spec.ports", "a list"],
         ),
         (
             "a duplicate name",

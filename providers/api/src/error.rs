@@ -47,12 +47,14 @@ pub struct Error {
     pub path: Option<Path>,
     /// What to do about it.
     pub help: Option<String>,
+    /// What else is wrong with the same inputs.
+    pub more: Box<[Error]>,
 }
 
 impl Error {
     /// An error of the given class.
     pub fn new(class: Class, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), path: None, help: None }
+        Self { class, message: message.into(), path: None, help: None, more: Box::default() }
     }
 
     /// The user must change something.
@@ -77,6 +79,13 @@ impl Error {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// All of several mistakes, if there is one.
+    pub fn all(mistakes: Vec<Self>) -> Option<Self> {
+        let mut mistakes = mistakes.into_iter();
+        let first = mistakes.next()?;
+        Some(Self { more: mistakes.collect(), ..first })
     }
 
     /// Whether the call is known not to have happened and may simply be repeated.

@@ -97,6 +97,7 @@ impl Redactor {
         if !self.is_empty() {
             error.message = self.clean(&error.message);
             error.help = error.help.map(|help| self.clean(&help));
+            error.more = error.more.into_iter().map(|other| self.error(other)).collect();
         }
         error
     }

@@ -135,8 +135,16 @@ impl<'a> Planner<'a> {
         let provider = self.providers.of(resource.urn.kind()).map_err(refused)?;
         let schema = provider.schema(resource.urn.kind()).map_err(refused)?;
         let options = &resource.options;
-        let mut inputs = prepare(provider.as_ref(), &schema, &resource.urn, &declared, recorded, options)
-            .map_err(refused)?;
+        let prepared = prepare(provider.as_ref(), &schema, &resource.urn, &declared, recorded, options);
+        let mut inputs = prepared.map_err(|mut error| {
+            // All that is wrong with it, in order; the last is what is returned.
+            let mut more = std::mem::take(&mut error.more).into_vec();
+            if let Some(last) = more.pop() {
+                self.errors
+                    .extend(std::iter::once(std::mem::replace(&mut error, last)).chain(more).map(refused));
+            }
+            refused(error)
+        })?;
         self.check_identity(&resource.urn, &inputs, connection.as_ref(), provider.as_ref());
         let dependencies = self.desired.dependency_urns(at);
         let decided =

@@ -113,7 +113,9 @@ fn remarks(step: &Step) -> Vec<String> {
         remarks.push("it differs from the stack file in what follows: it is recorded as it is, and the next apply changes it".to_owned());
     }
     if step.op == Op::Replace {
-        let order = if step.delete_before_replace {
+        let order = if step.by_update {
+            "it is made anew in its place; what belongs to it stays"
+        } else if step.delete_before_replace {
             "the old one is deleted before the new one is created"
         } else {
             "the new one is created before the old one is deleted"

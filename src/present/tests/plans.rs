@@ -263,3 +263,13 @@ fn a_plan_of_thousands_is_rendered_quickly() {
     assert!(text.ends_with("Plan: 5000 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged.\n"));
     assert_eq!(text.lines().count(), 5_000 + 20 + 3);
 }
+
+#[test]
+fn what_is_made_anew_in_its_place_is_said_so() {
+    let mut set = step(Op::Replace, "logs", "k8s:apps/v1/StatefulSet", "logs/loki");
+    set.delete_before_replace = true;
+    set.by_update = true;
+    let text = plan_text(&plan(vec![set]), &Style::default());
+    assert!(text.contains("(it is made anew in its place; what belongs to it stays)"), "{text}");
+    assert!(!text.contains("deleted before"), "{text}");
+}

@@ -325,3 +325,25 @@ proptest! {
         let _ = project(&Gvk::parse(urn.kind()).unwrap(), &json);
     }
 }
+
+#[test]
+fn every_mistake_of_an_object_is_told_at_its_place() {
+    let urn = Urn::new("s", "k8s:apps/v1/Deployment", "d").unwrap();
+    let wrong = json!({"metadata": {"name": "d"}, "spec": {"replica": 1, "paused": "yes",
+        "selector": {"matchLabels": {"a": 1}}, "template": {"spec": {"containers": [
+        {"name": "c", "ports": [{"containerPort": "80"}], "resources": {"requests": {"cpu": "lots"}}},
+        {"image": "x"}]}}}});
+    let error = check(&urn, Value::from_json(wrong)).unwrap_err();
+    let told = std::iter::once(&error).chain(&error.more);
+    let places: Vec<String> = told.filter_map(|one| Some(one.path.as_ref()?.to_string())).collect();
+    let containers = "spec.template.spec.containers";
+    let expected = [
+        "spec.paused".to_owned(),
+        "spec.replica".to_owned(),
+        "spec.selector.matchLabels.a".to_owned(),
+        format!("{containers}[0].ports[0].containerPort"),
+        format!("{containers}[0].resources.requests.cpu"),
+        format!("{containers}[1].name"),
+    ];
+    assert_eq!(places, expected);
+}

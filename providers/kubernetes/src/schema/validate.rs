@@ -13,38 +13,59 @@ use crate::quantity;
 /// The value in normal form: nulls and empty lists and maps that mean "nothing" are gone, quantities are canonical.
 ///
 /// # Errors
-/// At the first place that the API server would refuse.
+/// At every place that the API server would refuse.
 pub(crate) fn conform(shape: &Shape, value: Value, path: &Path) -> Result<Value> {
+    let mut faults = Vec::new();
+    let value = conformed(shape, value, path, &mut faults);
+    Error::all(faults).map_or(Ok(value), Err)
+}
+
+/// Goes on after a fault, so that all of them are found; what stands in the place of it counts for nothing.
+fn conformed(shape: &Shape, value: Value, path: &Path, faults: &mut Vec<Error>) -> Value {
     match value {
         // Known only later; checked again then.
-        Value::Unknown | Value::Output(_) | Value::Concat(_) => Ok(value),
-        Value::Secret(inner) => Ok(match conform(shape, *inner, path)? {
+        Value::Unknown | Value::Output(_) | Value::Concat(_) => value,
+        Value::Secret(inner) => match conformed(shape, *inner, path, faults) {
             Value::Null => Value::Null,
             inner => Value::secret(inner),
-        }),
-        value => conform_known(shape, value, path),
+        },
+        value => conform_known(shape, value, path, faults),
     }
 }
 
-fn conform_known(shape: &Shape, value: Value, path: &Path) -> Result<Value> {
+fn conform_known(shape: &Shape, value: Value, path: &Path, faults: &mut Vec<Error>) -> Value {
     match (shape, value) {
-        (Shape::Any, value) => Ok(value),
-        (_, Value::Null) => Ok(Value::Null),
+        (Shape::Any, value) => value,
+        (_, Value::Null) => Value::Null,
         (Shape::Object(name), Value::Map(map)) => match object(name) {
-            Some(object) => conform_object(&object, map, path),
-            None => Ok(Value::Map(map)),
+            Some(object) => conform_object(&object, map, path, faults),
+            None => Value::Map(map),
         },
-        (Shape::Map(item), Value::Map(map)) => conform_map(item, map, path),
+        (Shape::Map(item), Value::Map(map)) => conform_map(item, map, path, faults),
         (Shape::List { item, keys }, Value::List(list)) => {
-            let list = list
+            let before = faults.len();
+            let list: Vec<Value> = list
                 .into_iter()
                 .enumerate()
-                .map(|(at, value)| conform(item, value, &path.index(at)))
-                .filter(|value| !matches!(value, Ok(Value::Null)))
-                .collect::<Result<Vec<_>>>()?;
-            refuse_duplicates(&list, keys, path)?;
-            Ok(Value::List(list))
+                .map(|(at, value)| conformed(item, value, &path.index(at), faults))
+                .filter(|value| *value != Value::Null)
+                .collect();
+            if faults.len() == before
+                && let Err(error) = refuse_duplicates(&list, keys, path)
+            {
+                faults.push(error);
+            }
+            Value::List(list)
         }
+        (shape, value) => conform_leaf(shape, value, path).unwrap_or_else(|error| {
+            faults.push(error);
+            Value::Null
+        }),
+    }
+}
+
+fn conform_leaf(shape: &Shape, value: Value, path: &Path) -> Result<Value> {
+    match (shape, value) {
         (Shape::Text, value @ Value::String(_)) | (Shape::Bool, value @ Value::Bool(_)) => Ok(value),
         (Shape::Bytes, Value::String(text)) => bytes(&text, path),
         (Shape::Time, Value::String(text)) => match text.parse::<jiff::Timestamp>() {
@@ -65,31 +86,36 @@ fn conform_known(shape: &Shape, value: Value, path: &Path) -> Result<Value> {
     }
 }
 
-fn conform_object(object: &Object, map: Map, path: &Path) -> Result<Value> {
+fn conform_object(object: &Object, map: Map, path: &Path, faults: &mut Vec<Error>) -> Value {
     let mut result = Map::new();
+    let mut faulty = BTreeSet::new();
     for (field, value) in map {
         let here = path.key(field.as_str());
         let Some(shape) = object.fields.get(&field) else {
             let error = wrong(&here, "is not a field here");
-            return Err(match closest(&field, object.fields.keys()) {
+            faults.push(match closest(&field, object.fields.keys()) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help(format!(
                     "fields here are: {}",
                     object.fields.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
                 )),
             });
+            continue;
         };
-        let value = conform(shape, value, &here)?;
-        if !is_nothing(shape, &value) {
+        let before = faults.len();
+        let value = conformed(shape, value, &here, faults);
+        if faults.len() > before {
+            faulty.insert(field);
+        } else if !is_nothing(shape, &value) {
             result.insert(field, value);
         }
     }
-    for field in &object.required {
+    for field in object.required.iter().filter(|field| !faulty.contains(*field)) {
         if !result.contains_key(field) {
-            return Err(wrong(&path.key(field.as_str()), "is required"));
+            faults.push(wrong(&path.key(field.as_str()), "is required"));
         }
     }
-    Ok(Value::Map(result))
+    Value::Map(result)
 }
 
 /// Empty lists and maps own their place as a whole and keep everybody else out, and say nothing. Empty structs do say
@@ -104,22 +130,25 @@ fn is_nothing(shape: &Shape, value: &Value) -> bool {
     }
 }
 
-fn conform_map(item: &Shape, map: Map, path: &Path) -> Result<Value> {
+fn conform_map(item: &Shape, map: Map, path: &Path, faults: &mut Vec<Error>) -> Value {
     let mut result = Map::new();
     for (key, value) in map {
         let here = path.key(key.as_str());
         let value = match (item, &value) {
             // A map of quantities is a list of resources, where the server rounds.
             (Shape::Quantity, Value::String(_) | Value::Number(_)) => {
-                quantity_of(&value, &here, quantity::canonical_resource)?
+                quantity_of(&value, &here, quantity::canonical_resource).unwrap_or_else(|error| {
+                    faults.push(error);
+                    Value::Null
+                })
             }
-            _ => conform(item, value, &here)?,
+            _ => conformed(item, value, &here, faults),
         };
         if value != Value::Null {
             result.insert(key, value);
         }
     }
-    Ok(Value::Map(result))
+    Value::Map(result)
 }
 
 fn quantity_of(value: &Value, path: &Path, canonical: fn(&str) -> Option<String>) -> Result<Value> {
