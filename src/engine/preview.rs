@@ -43,12 +43,13 @@ pub async fn preview(plan: &Plan, providers: &Providers, cancel: &CancellationTo
                 if error.class == Class::Conflict {
                     found.disputed.push(step.urn.clone());
                 }
-                found.refused.push(PlanError::Invalid {
+                let more = error.more.clone().into_iter();
+                found.refused.extend(std::iter::once(error).chain(more).map(|error| PlanError::Invalid {
                     urn: step.urn.clone(),
                     path: error.path,
                     message: error.message,
                     help: error.help,
-                });
+                }));
             }
         }
     }

@@ -46,14 +46,16 @@ fn a_life(kubeconfig: &Path, namespace: &str) {
     // What exists already and what the cluster would refuse are told at once.
     let both = format!(
         "{theirs}- {{ kind: 'k8s:v1/ConfigMap', name: nowhere, inputs: {{ metadata: {{ name: x, namespace: {namespace}-none }} }} }}\n\
-         - {{ kind: 'k8s:v1/Service', name: wrong, inputs: {{ metadata: {{ name: w, namespace: {namespace} }}, spec: {{ ports: [{{ port: 80, nodePort: 30080 }}] }} }} }}\n"
+         - {{ kind: 'k8s:v1/Service', name: wrong, inputs: {{ metadata: {{ name: w, namespace: {namespace} }}, spec: {{ type: Nope, ports: [{{ port: 99999, targetPort: 80 }}] }} }} }}\n"
     );
     let all = [
         taken[0].clone(),
         taken[1].clone(),
         refusals[0].clone(),
         "own.yaml:10:".to_owned(),
-        "may not be used when `type` is 'ClusterIP'".to_owned(),
+        // Both of its mistakes, each with its reason.
+        "spec.ports[0].port: Invalid value: 99999: must be between 1 and 65535, inclusive".to_owned(),
+        "spec.type: Unsupported value: \"Nope\"".to_owned(),
         "own.yaml:11:".to_owned(),
     ];
     for (wrong, said) in [(&refused, &refusals[..]), (&theirs, &taken[..]), (&both, &all[..])] {

@@ -82,7 +82,12 @@ impl Provider for Kubernetes {
         let gvk = Gvk::parse(urn.kind()).ok()?;
         let name = inputs.text_at("metadata.name")?;
         let namespace = inputs.text_at("metadata.namespace").unwrap_or_default();
-        Some(format!("{}/{} {namespace}/{name}", gvk.group, gvk.kind))
+        let kind = match gvk.group.as_str() {
+            "" => gvk.kind,
+            group => format!("{group}/{}", gvk.kind),
+        };
+        let place = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
+        Some(format!("{kind} {place}{name}"))
     }
 
     fn infer_dependencies(&self, resources: &[&Resource]) -> Vec<(Urn, Urn)> {

@@ -256,6 +256,8 @@ async fn client() -> (Client, bool) {
     let cluster = std::env::var_os("PLINTH_TEST_KUBECONFIG");
     let client = match &cluster {
         Some(file) => {
+            // Built together with others, the library may know several implementations and cannot choose.
+            let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
             let kubeconfig = kube::config::Kubeconfig::read_from(file).expect("kubeconfig");
             let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await;
             let mut config = config.expect("config");

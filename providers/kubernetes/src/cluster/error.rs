@@ -208,6 +208,23 @@ impl Status {
         }
     }
 
+    /// The same, with every mistake at a place of its own.
+    pub(crate) fn into_errors(self) -> Error {
+        let Some((what, _)) = self.message.split_once(" is invalid: ").filter(|_| self.causes.len() > 1)
+        else {
+            return self.into_error(false);
+        };
+        let mut mistakes: Vec<Error> = Vec::new();
+        for cause in self.causes.iter().filter(|cause| !cause.field.is_empty() && cause.field != "<nil>") {
+            let message = format!("{what} is invalid: {}: {}", cause.field, shorten(&cause.message));
+            // The server says some things twice.
+            if mistakes.iter().all(|other| other.message != message) {
+                mistakes.push(Error::invalid(message).at(Path::parse(&cause.field)));
+            }
+        }
+        Error::all(mistakes).unwrap_or_else(|| self.into_error(false))
+    }
+
     fn text(&self) -> String {
         let what = if self.message.is_empty() {
             format!("the API server answered {} {}", self.code, self.reason)

@@ -28,6 +28,7 @@ impl Redactor {
     pub(crate) fn error(&self, mut error: Error) -> Error {
         error.message = self.clean(&error.message);
         error.help = error.help.map(|help| self.clean(&help));
+        error.more = error.more.into_iter().map(|other| self.error(other)).collect();
         error
     }
 }
@@ -55,19 +56,41 @@ fn env_values(value: &Value, texts: &mut Vec<String>) {
     }
 }
 
-/// Cuts the value out of `Invalid value: <a whole object>: the reason`, and a diff that follows on further lines.
+/// Cuts long values out of each `Invalid value: <a whole object>: the reason`, and a diff that follows on further lines.
 pub(crate) fn shorten(text: &str) -> String {
     const MARK: &str = "Invalid value: ";
-    let mut text = text.to_owned();
-    if let Some(at) = text.find(MARK).map(|at| at + MARK.len())
-        && let Some(end) = text[at..].rfind(": ").filter(|end| *end > SHORT)
-    {
-        text.replace_range(at..at + end, "…");
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(MARK).map(|at| at + MARK.len()) {
+        short.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let end = value_end(rest);
+        short.push_str(if end > SHORT { "…" } else { &rest[..end] });
+        rest = &rest[end..];
     }
-    match text.find('\n') {
-        Some(end) => text[..end].trim_end().to_owned(),
-        None => text,
+    short.push_str(rest);
+    match short.find('\n') {
+        Some(end) => short[..end].trim_end().to_owned(),
+        None => short,
     }
+}
+
+/// Where a value ends, in the server's own notation: at the colon before the reason, outside of quotes and brackets.
+fn value_end(text: &str) -> usize {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            '{' | '[' | '(' => depth += 1,
+            '}' | ']' | ')' => depth = depth.saturating_sub(1),
+            ':' if depth == 0 && text[at..].starts_with(": ") => return at,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 #[cfg(test)]
@@ -93,5 +116,14 @@ mod tests {
         let long =
             format!("spec: Invalid value: core.PodSpec{{{}}}: field is immutable", "x: 1, ".repeat(60));
         assert_eq!(redactor.clean(&long), "spec: Invalid value: …: field is immutable");
+        // Every reason stays, however many there are.
+        let many = format!(
+            "[a: Invalid value: 99: too big, b: Invalid value: \"x: {}\": too long, c: Unsupported value: \"z\"]",
+            "y".repeat(200)
+        );
+        let clean =
+            "[a: Invalid value: 99: too big, b: Invalid value: …: too long, c: Unsupported value: \"z\"]";
+        assert_eq!(redactor.clean(&many), clean);
+        assert_eq!(redactor.clean(clean), clean);
     }
 }

@@ -272,7 +272,7 @@ impl Asking<'_> {
         if passing {
             return Ok(warned(format!("it would be refused now: {message}")));
         }
-        Err(status.into_error(false))
+        Err(status.into_errors())
     }
 }
 

@@ -149,6 +149,7 @@ const TABLES: &[Table] = &[
     (
         "storageclasses.storage.k8s.io",
         &[
+            ("provisioner", Named),
             ("volumeBindingMode", OneOf(&["Immediate", "WaitForFirstConsumer"])),
             ("allowedTopologies[].matchLabelExpressions[].key", Qualified),
             ("allowedTopologies[].matchLabelExpressions[].values", Need("")),
@@ -165,6 +166,29 @@ const TABLES: &[Table] = &[
         ],
     ),
     ("runtimeclasses.node.k8s.io", &[("handler", Need("")), ("handler", Label)]),
+    (
+        "endpointslices.discovery.k8s.io",
+        &[
+            ("addressType", Need("")),
+            ("endpoints[].addresses", Need("must contain at least 1 address")),
+            ("endpoints[].hostname", IsLabel),
+            ("endpoints[].nodeName", IsSubdomain),
+            ("ports", DistinctBy("name")),
+            ("ports[].name", Label),
+            ("ports[].protocol", OneOf(&["SCTP", "TCP", "UDP"])),
+            ("ports[].appProtocol", Qualified),
+        ],
+    ),
+    (
+        "endpoints",
+        &[
+            ("subsets[].addresses[].ip", IsAddress),
+            ("subsets[].notReadyAddresses[].ip", IsAddress),
+            ("subsets[].ports[].port", IsWithin(1, 65535, PORT)),
+            ("subsets[].ports[].name", Label),
+            ("subsets[].ports[].protocol", OneOf(&["SCTP", "TCP", "UDP"])),
+        ],
+    ),
     (
         "leases.coordination.k8s.io",
         &[
@@ -260,8 +284,11 @@ const WEBHOOK: &[Row] = &[
     ("matchPolicy", OneOf(&["Equivalent", "Exact"])),
     ("reinvocationPolicy", OneOf(&["IfNeeded", "Never"])),
     ("timeoutSeconds", Within(1, 30, "the timeout value must be between 1 and 30 seconds")),
-    ("clientConfig.service.name", Need("service name is required")),
-    ("clientConfig.service.namespace", Need("service namespace is required")),
+    ("name", Need("")),
+    ("name", Subdomain),
+    ("clientConfig", Need("exactly one of url or service is required")),
+    ("clientConfig.service.name", Need("")),
+    ("clientConfig.service.namespace", Need("")),
     (
         "clientConfig.service.port",
         Within(1, 65535, "port is not valid: must be between 1 and 65535, inclusive"),
@@ -275,7 +302,10 @@ const WEBHOOK: &[Row] = &[
     ("namespaceSelector", Selector),
     ("objectSelector", Selector),
     ("matchConditions", DistinctBy("name")),
+    ("rules[].apiVersions[]", Need("")),
+    ("rules[].resources[]", Need("")),
     ("matchConditions[].name", Need("")),
+    ("matchConditions[].name", Named),
     ("matchConditions[].expression", Need("")),
 ];
 
@@ -294,6 +324,11 @@ pub(super) fn object(storage: &str, object: &Json, causes: &mut Vec<Cause>) {
     }
     match storage {
         "services" => service(object, causes),
+        "endpoints" => endpoints(object, causes),
+        "endpointslices.discovery.k8s.io" => slice(object, causes),
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
+            subjects(object, causes);
+        }
         "persistentvolumes" => volume(object, causes),
         "jobs.batch" => job(object, causes),
         "cronjobs.batch" => cron(object, causes),
@@ -346,10 +381,96 @@ pub(super) fn object(storage: &str, object: &Json, causes: &mut Vec<Cause>) {
         }
         _ if storage.ends_with("webhookconfigurations.admissionregistration.k8s.io") => {
             for (index, hook) in object.list("webhooks").iter().enumerate() {
-                check(WEBHOOK, hook, &format!("webhooks[{index}]"), causes);
+                let at = format!("webhooks[{index}]");
+                check(WEBHOOK, hook, &at, causes);
+                webhook(hook, &at, causes);
+            }
+            let hooks = object.list("webhooks");
+            for (index, hook) in hooks.iter().enumerate() {
+                let name = hook.at("name");
+                if hooks[..index].iter().any(|other| other.at("name") == name && !name.is_null()) {
+                    causes.push(Cause::duplicate(format!("webhooks[{index}].name"), name));
+                }
             }
         }
         _ => {}
+    }
+}
+
+fn webhook(hook: &Json, at: &str, causes: &mut Vec<Cause>) {
+    let path = hook.text("clientConfig.service.path");
+    if !path.is_empty() && !path.starts_with('/') {
+        let shown = hook.at("clientConfig.service.path");
+        causes.push(Cause::invalid(
+            format!("{at}.clientConfig.service.path"),
+            shown,
+            "must start with a '/'",
+        ));
+    }
+    let versions = hook.list("admissionReviewVersions");
+    for (index, version) in versions.iter().enumerate() {
+        if versions[..index].contains(version) {
+            let at = format!("{at}.admissionReviewVersions[{index}]");
+            causes.push(Cause::invalid(at, version, "duplicate version"));
+        }
+    }
+    if !versions.is_empty() && !versions.iter().any(|version| *version == "v1" || *version == "v1beta1") {
+        let why = "must include at least one of v1, v1beta1";
+        causes.push(Cause::invalid(format!("{at}.admissionReviewVersions"), &json!(versions), why));
+    }
+    for (index, rule) in hook.list("rules").iter().enumerate() {
+        let operations = rule.at("operations");
+        let all =
+            operations.as_array().is_some_and(|list| list.len() > 1 && list.iter().any(|one| *one == "*"));
+        if all {
+            let why = "if '*' is present, must not specify other operations";
+            causes.push(Cause::invalid(format!("{at}.rules[{index}].operations"), operations, why));
+        }
+    }
+}
+
+fn slice(object: &Json, causes: &mut Vec<Cause>) {
+    const TYPES: [&str; 3] = ["FQDN", "IPv4", "IPv6"];
+    let kind = object.text("addressType");
+    if !kind.is_empty() && !TYPES.contains(&kind) {
+        causes.push(Cause::unsupported("addressType", &json!(kind), &TYPES));
+    }
+    if matches!(kind, "IPv4" | "IPv6") {
+        check(&[("endpoints[].addresses[]", Address)], object, "", causes);
+    }
+}
+
+fn endpoints(object: &Json, causes: &mut Vec<Cause>) {
+    for (index, subset) in object.list("subsets").iter().enumerate() {
+        let at = format!("subsets[{index}]");
+        if subset.list("addresses").is_empty() && subset.list("notReadyAddresses").is_empty() {
+            causes.push(Cause::required(&at, "must specify `addresses` or `notReadyAddresses`"));
+        }
+        // The real server says it in two ways at once.
+        for (index, address) in subset.list("addresses").iter().enumerate() {
+            if address.text("ip").parse::<std::net::IpAddr>().is_err() {
+                let at = format!("{at}.addresses[{index}].ip");
+                causes.push(Cause::invalid(at, &json!(address.text("ip")), "must be a valid IP address"));
+            }
+        }
+    }
+}
+
+fn subjects(object: &Json, causes: &mut Vec<Cause>) {
+    for (index, subject) in object.list("subjects").iter().enumerate() {
+        let at = format!("subjects[{index}]");
+        let (kind, group) = (subject.text("kind"), subject.text("apiGroup"));
+        if kind == "ServiceAccount" {
+            check(&[("name", Subdomain)], subject, &at, causes);
+        }
+        let wanted: &[&str] = match kind {
+            "ServiceAccount" => &[""],
+            "User" | "Group" => &["rbac.authorization.k8s.io"],
+            _ => continue,
+        };
+        if !group.is_empty() && !wanted.contains(&group) {
+            causes.push(Cause::unsupported(format!("{at}.apiGroup"), &json!(group), wanted));
+        }
     }
 }
 

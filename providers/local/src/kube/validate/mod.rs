@@ -238,7 +238,8 @@ fn webhooks(object: &Json) -> Vec<Cause> {
             let why = "'https' is the only allowed URL scheme; desired format: https://host[/path]";
             causes.push(Cause::invalid(format!("{at}.clientConfig.url"), &json!(scheme), why));
         }
-        if !hook.text("name").contains('.') {
+        let called = hook.text("name");
+        if !called.is_empty() && names::subdomain_errors(called).is_empty() && called.split('.').count() < 3 {
             causes.push(Cause::invalid(
                 format!("{at}.name"),
                 hook.at("name"),

@@ -31,8 +31,12 @@ pub(super) enum Rule {
     NamedSubdomain,
     /// If it is there and not empty it is one label of a domain.
     Label,
+    /// The same; the empty text is none.
+    IsLabel,
     /// If it is there it is a name, perhaps behind a domain and a slash.
     Qualified,
+    /// The same, unless it is empty.
+    Named,
     /// If it is there it is what the value of a label may be.
     LabelValue,
     /// If it is there and not empty it can be a key of a ConfigMap.
@@ -131,6 +135,8 @@ fn judge(rule: Rule, at: &str, found: &Json, causes: &mut Vec<Cause>) {
         IsSubdomain if there => refuse(names::subdomain_errors(text)),
         NamedSubdomain => refuse(names::subdomain_errors(text)),
         Label if !text.is_empty() => refuse(names::label_errors(text)),
+        IsLabel if there => refuse(names::label_errors(text)),
+        Named if !text.is_empty() => refuse(names::qualified_errors(text)),
         Qualified if there => refuse(names::qualified_errors(text)),
         LabelValue if there => {
             refuse(names::label_value_error(text).into_iter().map(str::to_owned).collect())
