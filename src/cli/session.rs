@@ -33,6 +33,9 @@ const SETTLE_LEASE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long a cluster may take to say that it is there.
 const PREFLIGHT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
 
+/// What may still protect a stack's secrets, by where they live.
+type FormerKeys<'a> = &'a dyn Fn(&Home) -> Option<Former>;
+
 /// Where the state of one or more stacks lives, and what lives beside it.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -206,7 +209,7 @@ impl Session {
     async fn open_with(
         args: &StackArgs,
         faults: Option<Injector>,
-        former: Option<&dyn Fn(&Home) -> Option<Former>>,
+        former: Option<FormerKeys<'_>>,
     ) -> Result<Self, Failure> {
         let file = args.file();
         let draft = tracing::info_span!("read").in_scope(|| read(&file, &args.stack))?;
