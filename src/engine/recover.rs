@@ -206,7 +206,11 @@ async fn resolve(
     cancel: &CancellationToken,
 ) -> Result<OutcomeResult, Error> {
     let intent = &pending.intent;
-    let provider = providers.of(intent.urn.kind())?;
+    let provider = match providers.of(intent.urn.kind()) {
+        // What a repair took from a damaged entry may name what never was, of a kind that nobody knows.
+        Err(_) if state.doubtful => return Ok(OutcomeResult::NotHappened),
+        provider => provider?,
+    };
     let context = Context { cancel: cancel.clone(), ..Context::new(intent.urn.stack(), FIND_TIMEOUT) };
     let context = Context { token: intent.token.clone(), handle: pending.handle.clone(), ..context };
     let recorded = recorded_instance(pending, state);
