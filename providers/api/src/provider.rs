@@ -412,6 +412,13 @@ impl Context {
         }
     }
 
+    /// When the step was about to be done for the first time, where its token tells: what an earlier try has made is not
+    /// older than that.
+    pub fn intended_at(&self) -> Option<jiff::Timestamp> {
+        let (seconds, nanoseconds) = uuid::Uuid::parse_str(&self.token).ok()?.get_timestamp()?.to_unix();
+        jiff::Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
+    }
+
     /// Runs a future until it ends, the deadline passes or the run is stopped. `last_status` says what was waited for.
     ///
     /// # Errors

@@ -1,6 +1,32 @@
 //! Policy documents and other JSON that AWS keeps as text and gives back in another spelling.
 
+use plinth_provider::{Path, Value};
 use serde_json::Value as Json;
+
+/// Turns documents that a stack file writes as maps into texts. A key that ends with `.*` stands for every value below.
+pub(crate) fn spell_out(inputs: &mut Value, keys: &[&str]) {
+    for key in keys {
+        let paths: Vec<Path> = match key.strip_suffix(".*") {
+            Some(key) => {
+                let below = inputs.get(key).and_then(Value::as_map);
+                let names = below.into_iter().flat_map(|map| map.keys());
+                names.map(|name| Path::parse(key).key(name)).collect()
+            }
+            None => vec![Path::parse(key)],
+        };
+        for path in paths {
+            let Some(document) = inputs.at(&path).filter(|held| matches!(held, Value::Map(_))) else {
+                continue;
+            };
+            let text = match document {
+                unknown if unknown.has_unknown() => Value::Unknown,
+                secret if secret.has_secret() => Value::secret(secret.expose().to_string()),
+                plain => plain.expose().to_string().into(),
+            };
+            inputs.set(&path, text);
+        }
+    }
+}
 
 /// The document in one spelling: URL escapes undone (IAM answers with them), lists of one member as the member, lists
 /// sorted, keys sorted. `None` when it is not JSON.
@@ -63,6 +89,18 @@ fn unescaped(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_may_be_a_map() {
+        let trust = Value::from([("Statement", Value::List(Vec::new()))]);
+        let mut inputs = Value::from([("trust", trust.clone()), ("policies", Value::from([("a", trust)]))]);
+        spell_out(&mut inputs, &["trust", "policies.*", "absent"]);
+        assert_eq!(inputs.text_at("trust"), Some(r#"{"Statement":[]}"#));
+        assert_eq!(inputs.text_at("policies.a"), Some(r#"{"Statement":[]}"#));
+        let mut unknown = Value::from([("trust", Value::from([("Statement", Value::Unknown)]))]);
+        spell_out(&mut unknown, &["trust"]);
+        assert_eq!(unknown.get("trust"), Some(&Value::Unknown));
+    }
 
     #[test]
     fn spelling_does_not_count() {

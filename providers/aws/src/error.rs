@@ -45,6 +45,7 @@ pub(crate) fn message<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>
 pub(crate) fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     const CODES: &[&str] = &[
         "NoSuchEntity",
+        "ChangeSetNotFound",
         "ResourceNotFoundException",
         "NotFoundException",
         "NoSuchBucket",

@@ -12,7 +12,7 @@ use plinth_provider::{
 
 use crate::clients::Connection;
 use crate::kinds::{self, Call};
-use crate::{Clients, Settings, marks, names};
+use crate::{Clients, Settings, document, marks, names};
 
 /// How many reads are made at once; AWS's control planes throttle what comes in bursts.
 const READS_AT_ONCE: usize = 8;
@@ -108,6 +108,7 @@ impl Provider for Aws {
         {
             map.insert("name".to_owned(), names::of(urn, longest).into());
         }
+        document::spell_out(&mut inputs, kind.documents());
         let checked = fields::check(spec.fields, inputs)?;
         kind.rules(&checked)?;
         Ok(checked)
@@ -224,6 +225,7 @@ impl Provider for Aws {
 
     fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {
         let Ok(kind) = kinds::of(recorded.urn.kind()) else { return Vec::new() };
+        let further = kind.further_drift(live);
         let (asked, live) = (kind.comparable(&recorded.inputs), kind.comparable(&live.inputs));
         let sets = kind.spec().schema().set_like;
         changes_with_sets(&asked, &live, &sets)
@@ -237,6 +239,7 @@ impl Provider for Aws {
                 by: None,
                 at: None,
             })
+            .chain(further)
             .collect()
     }
 }

@@ -161,7 +161,8 @@ impl Operation {
         shared: &Shared,
     ) -> impl Future<Output = Ended> + use<> {
         let op = shared.writer.next_op();
-        let token = uuid::Uuid::new_v4().to_string();
+        // Tells when the step was meant first: what a lost create has made is not older.
+        let token = uuid::Uuid::now_v7().to_string();
         let intent = Intent {
             inputs: self.inputs.clone(),
             connection: self.connection.clone(),

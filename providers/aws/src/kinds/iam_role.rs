@@ -18,7 +18,7 @@ use crate::wait::again;
 pub(crate) struct Role;
 
 /// How long IAM may take to show a principal that it has just made to its own other calls.
-const PROPAGATION: Duration = Duration::from_secs(120);
+pub(super) const PROPAGATION: Duration = Duration::from_secs(120);
 
 const SPEC: Spec = Spec {
     name: "aws:iam/Role",
@@ -48,7 +48,7 @@ fn role_name(name: &str) -> std::result::Result<(), String> {
         .ok_or_else(|| "a role's name has 1 to 64 letters, digits and +=,.@_-".to_owned())
 }
 
-fn role_path(path: &str) -> std::result::Result<(), String> {
+pub(super) fn role_path(path: &str) -> std::result::Result<(), String> {
     (path.starts_with('/') && path.ends_with('/') && path.len() <= 512)
         .then_some(())
         .ok_or_else(|| "a path begins and ends with `/`".to_owned())
@@ -71,7 +71,7 @@ pub(super) fn arn(text: &str) -> std::result::Result<(), String> {
         .ok_or_else(|| "an ARN has the form arn:partition:service:region:account:resource".to_owned())
 }
 
-fn tag_list(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>> {
+pub(super) fn tag_list(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>> {
     tags.iter()
         .map(|(key, value)| {
             Tag::builder().key(key).value(value).build().map_err(|error| Error::invalid(error.to_string()))
@@ -79,7 +79,7 @@ fn tag_list(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>> {
         .collect()
 }
 
-fn tag_map(tags: &[Tag]) -> BTreeMap<String, String> {
+pub(super) fn tag_map(tags: &[Tag]) -> BTreeMap<String, String> {
     tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
 }
 
@@ -231,6 +231,10 @@ fn outputs(arn: &str, name: &str, unique: &str) -> Value {
 impl Handler for Role {
     fn spec(&self) -> &'static Spec {
         &SPEC
+    }
+
+    fn documents(&self) -> &'static [&'static str] {
+        &["trust", "policies.*"]
     }
 
     async fn create(&self, call: &Call<'_>) -> Result<Applied> {

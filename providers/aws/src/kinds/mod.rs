@@ -1,8 +1,13 @@
 //! The kinds of AWS: one file each, with its inputs, its own rules, what comes out of it, and the calls that make,
 //! change and remove one.
 
+mod cloudformation_stack;
 mod eks;
+mod iam_oidc_provider;
+mod iam_policy;
 mod iam_role;
+mod kms_alias;
+mod kms_key;
 mod s3_bucket;
 
 use std::collections::BTreeMap;
@@ -11,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use plinth_provider::fields::{self, Field};
 use plinth_provider::{
-    Applied, Change, Context, Diff, Error, KindSchema, Lane, Live, Preview, PreviewRequest, Recorded,
+    Applied, Change, Context, Diff, Drift, Error, KindSchema, Lane, Live, Preview, PreviewRequest, Recorded,
     Resource, Result, Urn, Value, did_you_mean,
 };
 
@@ -82,6 +87,12 @@ pub(crate) trait Handler: Send + Sync {
         Ok(())
     }
 
+    /// Inputs that hold policy documents or the like, which a stack file may write as maps: they become texts. `name.*`
+    /// stands for every value under `name`.
+    fn documents(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// What it takes to come from recorded to desired.
     fn diff(&self, recorded: &Recorded, desired: &Value) -> Result<Diff> {
         let (before, after) = (self.comparable(&recorded.inputs), self.comparable(desired));
@@ -122,6 +133,12 @@ pub(crate) trait Handler: Send + Sync {
         false
     }
 
+    /// Where live differs in what the inputs do not spell out, such as what a CloudFormation stack holds.
+    fn further_drift(&self, live: &Live) -> Vec<Drift> {
+        let _ = live;
+        Vec::new()
+    }
+
     /// Whether AWS knows something of this change that its tables do not tell.
     fn is_worth_asking(&self, request: &PreviewRequest<'_>) -> bool {
         let _ = request;
@@ -159,12 +176,17 @@ pub(crate) trait Handler: Send + Sync {
 }
 
 const ALL: &[&dyn Handler] = &[
+    &cloudformation_stack::Stack,
     &eks::AccessEntry,
     &eks::AddOn,
     &eks::Cluster,
     &eks::NodeGroup,
     &eks::PodIdentityAssociation,
+    &iam_oidc_provider::OidcProvider,
+    &iam_policy::Policy,
     &iam_role::Role,
+    &kms_alias::Alias,
+    &kms_key::Key,
     &s3_bucket::Bucket,
 ];
 
@@ -184,6 +206,17 @@ pub(crate) fn of(kind: &str) -> Result<&'static dyn Handler> {
 /// A text input that a call cannot do without; checked inputs have it.
 pub(crate) fn text<'a>(inputs: &'a Value, path: &str) -> Result<&'a str> {
     inputs.text_at(path).ok_or_else(|| Error::invalid(format!("`{path}` is missing")).at(path.into()))
+}
+
+/// A list of texts; empty where there is none.
+pub(crate) fn texts(inputs: &Value, key: &str) -> Vec<String> {
+    let list = inputs.get(key).and_then(Value::as_list).unwrap_or_default();
+    list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// Whether an input is there and true.
+pub(crate) fn is_on(inputs: &Value, key: &str) -> bool {
+    inputs.get(key) == Some(&Value::Bool(true))
 }
 
 /// A whole number that fits AWS's 32 bits; checked inputs hold no others.

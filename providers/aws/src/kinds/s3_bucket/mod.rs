@@ -15,7 +15,7 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Del
 use plinth_provider::fields::{ANY, Field, Shape, TAGS};
 use plinth_provider::{Applied, Class, Error, Lane, Live, Path, Recorded, Result, Value};
 
-use super::{Call, Handler, Spec, text};
+use super::{Call, Handler, Spec, There as Standing, text};
 use crate::error::{code, failed, is_missing, refused};
 use crate::marks::{self, Owner};
 use crate::wait::again;
@@ -152,6 +152,10 @@ impl Handler for Bucket {
         &SPEC
     }
 
+    fn documents(&self) -> &'static [&'static str] {
+        &["policy"]
+    }
+
     fn rules(&self, inputs: &Value) -> Result<()> {
         let unversioned = inputs.get("versioning") == Some(&Value::Bool(false));
         match ["replication", "objectLock"].into_iter().find(|part| inputs.get(part).is_some()) {
@@ -172,16 +176,16 @@ impl Handler for Bucket {
         // us-east-1 answers 200 to whoever makes his own bucket again: so it is asked first whose the name is.
         if let There::Mine = there(call, name).await? {
             let tags = parts::tags(call, name).await?;
-            if marks::owner(call.urn, &tags) == Owner::Others {
+            if marks::owner(call.urn, &tags) == Owner::Others && !is_unfinished(call, name, &tags).await? {
                 return Err(marks::taken(&format!("the bucket {name}"), &tags));
             }
         }
         let region = call.aws.region();
-        let constraint = (region != "us-east-1").then(|| {
-            CreateBucketConfiguration::builder()
-                .location_constraint(BucketLocationConstraint::from(region))
-                .build()
-        });
+        // Tagged from the first moment on, so that a create whose reply is lost is known for ours.
+        let configuration = CreateBucketConfiguration::builder()
+            .set_location_constraint((region != "us-east-1").then(|| BucketLocationConstraint::from(region)))
+            .set_tags(Some(parts::tag_list(&marks::tags(call.urn, call.inputs))?))
+            .build();
         let locked = call.inputs.get("objectLock").is_some();
         let make = || async {
             let made = call
@@ -189,7 +193,7 @@ impl Handler for Bucket {
                 .s3
                 .create_bucket()
                 .bucket(name)
-                .set_create_bucket_configuration(constraint.clone())
+                .create_bucket_configuration(configuration.clone())
                 .set_object_lock_enabled_for_bucket(locked.then_some(true))
                 .send()
                 .await;
@@ -248,6 +252,22 @@ impl Handler for Bucket {
         }
     }
 
+    async fn there(&self, call: &Call<'_>) -> Result<Option<Standing>> {
+        let name = text(call.inputs, "name")?;
+        // A name that another account has is refused here, before anything is done.
+        if let There::Free = there(call, name).await? {
+            return Ok(None);
+        }
+        let (inputs, tags) = parts::read(call, name).await?;
+        let live = Live {
+            id: name.to_owned(),
+            outputs: outputs(call, name),
+            inputs,
+            details: serde_json::Value::Null,
+        };
+        Ok(Some(Standing { live, tags }))
+    }
+
     async fn find(&self, call: &Call<'_>) -> Result<Option<Live>> {
         let name = text(call.inputs, "name")?;
         match there(call, name).await {
@@ -257,7 +277,7 @@ impl Handler for Bucket {
             Err(error) => return Err(error),
         }
         let (inputs, tags) = parts::read(call, name).await?;
-        let ours = marks::owner(call.urn, &tags) == Owner::Ours;
+        let ours = marks::owner(call.urn, &tags) == Owner::Ours || is_unfinished(call, name, &tags).await?;
         Ok(ours.then(|| Live {
             id: name.to_owned(),
             outputs: outputs(call, name),
@@ -265,6 +285,24 @@ impl Handler for Bucket {
             details: serde_json::Value::Null,
         }))
     }
+}
+
+/// Whether a bucket without tags can only be what an earlier try of this very step has made: in a store that does not
+/// take tags with a create, a crash may come between the two. It is not older than the step's intent, in this account,
+/// under the name that the intent says, and nothing was put into it.
+async fn is_unfinished(call: &Call<'_>, name: &str, tags: &Tags) -> Result<bool> {
+    let Some(intended) = call.context.intended_at().filter(|_| tags.is_empty()) else { return Ok(false) };
+    let listed = call.aws.s3.list_buckets().prefix(name).send().await;
+    let listed = listed.map_err(|error| refused("s3:ListAllMyBuckets", "the account", error))?;
+    let bucket = listed.buckets().iter().find(|bucket| bucket.name() == Some(name));
+    let Some(created) = bucket.and_then(|bucket| bucket.creation_date()) else { return Ok(false) };
+    // Stores keep whole seconds.
+    if created.secs() < intended.as_second() {
+        return Ok(false);
+    }
+    let versions = call.aws.s3.list_object_versions().bucket(name).max_keys(1).send().await;
+    let versions = versions.map_err(|error| refused("s3:ListBucketVersions", name, error))?;
+    Ok(versions.versions().is_empty() && versions.delete_markers().is_empty())
 }
 
 /// Removes every object, every version and every delete marker.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_bucket_versioning::GetBucketVersioningOutput;
 use aws_sdk_s3::types::{
     AbortIncompleteMultipartUpload, BucketLifecycleConfiguration, BucketVersioningStatus, DefaultRetention,
     DeleteMarkerReplication, DeleteMarkerReplicationStatus, Destination, EncryptionConfiguration,
@@ -76,9 +77,7 @@ pub(super) async fn read(call: &Call<'_>, name: &str) -> Result<(Value, Tags)> {
     let mut inputs = Value::from([("name", Value::from(name))]);
     let mut set = |key: &str, value: Value| inputs.set(&key.into(), value);
 
-    let versioning = present("s3:GetBucketVersioning", name, versioning)?;
-    let on = versioning.is_some_and(|held| held.status() == Some(&BucketVersioningStatus::Enabled));
-    set("versioning", on.into());
+    set("versioning", (versioning_of(name, versioning)? == Some(BucketVersioningStatus::Enabled)).into());
 
     let encryption = present("s3:GetEncryptionConfiguration", name, encryption)?;
     let rule =
@@ -207,6 +206,11 @@ fn built<T, E: std::fmt::Display>(built: std::result::Result<T, E>) -> Result<T>
     built.map_err(|error| Error::invalid(error.to_string()))
 }
 
+/// Tags as S3 takes them.
+pub(super) fn tag_list(tags: &Tags) -> Result<Vec<Tag>> {
+    tags.iter().map(|(key, value)| built(Tag::builder().key(key).value(value).build())).collect()
+}
+
 async fn set_tags(call: &Call<'_>, name: &str) -> Result<()> {
     let there = tags(call, name).await?;
     let wanted = marks::tags(call.urn, call.inputs);
@@ -217,9 +221,7 @@ async fn set_tags(call: &Call<'_>, name: &str) -> Result<()> {
     // The call replaces all tags; those of AWS itself must be said again to stay.
     let system = there.into_iter().filter(|(key, _)| marks::is_system(key));
     let all = wanted.into_iter().chain(system);
-    let list =
-        all.map(|(key, value)| built(Tag::builder().key(key).value(value).build())).collect::<Result<_>>()?;
-    let tagging = built(Tagging::builder().set_tag_set(Some(list)).build())?;
+    let tagging = built(Tagging::builder().set_tag_set(Some(tag_list(&all.collect())?)).build())?;
     let passes = |error: &Error| matches!(error.class, Class::Conflict | Class::NotFound);
     again(call.context, SETTLING, passes, || async {
         let put = call.aws.s3.put_bucket_tagging().bucket(name).tagging(tagging.clone()).send().await;
@@ -351,7 +353,28 @@ async fn write(call: &Call<'_>, name: &str, step: Step) -> Result<()> {
 
 async fn versioned(call: &Call<'_>, name: &str) -> Result<bool> {
     let got = call.aws.s3.get_bucket_versioning().bucket(name).send().await;
-    Ok(got.map_err(|error| refused("s3:GetBucketVersioning", name, error))?.status().is_some())
+    Ok(versioning_of(name, got)?.is_some())
+}
+
+/// Whether versions are kept. Some stores answer under a name of their own for the whole, which the SDK does not take;
+/// what they say inside is the same.
+fn versioning_of<E>(
+    name: &str,
+    answer: std::result::Result<GetBucketVersioningOutput, SdkError<E, HttpResponse>>,
+) -> Result<Option<BucketVersioningStatus>>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let error = match answer {
+        Ok(held) => return Ok(held.status().cloned()),
+        Err(error) => error,
+    };
+    let raw = error.raw_response().filter(|raw| raw.status().is_success());
+    let Some(text) = raw.and_then(|raw| std::str::from_utf8(raw.body().bytes()?).ok()) else {
+        return Err(refused("s3:GetBucketVersioning", name, error));
+    };
+    let status = text.split_once("<Status>").and_then(|(_, rest)| rest.split_once('<'));
+    Ok(status.map(|(status, _)| BucketVersioningStatus::from(status)))
 }
 
 fn lifecycle_rule(wanted: &Value) -> Result<LifecycleRule> {
