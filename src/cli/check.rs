@@ -15,12 +15,18 @@ use crate::present;
 pub struct Check {
     #[command(flatten)]
     stack: StackArgs,
+    /// Print instead the policy that whoever applies the stack needs in its account, and what is missing of it
+    #[arg(long)]
+    permissions: bool,
 }
 
 impl Check {
     /// Runs the command.
-    pub fn run(self) -> Result<Code, Failure> {
+    pub async fn run(self) -> Result<Code, Failure> {
         let loaded = load(&self.stack.file(), &self.stack.stack)?;
+        if self.permissions {
+            return super::permissions::run(&loaded, self.stack.output).await;
+        }
         let target = plinth_stacks::program::Target { rehearse: self.stack.place.rehearse, offline: true };
         own::resources(&loaded, &target)?;
         let report = plinth_stacks::check::check(&loaded.stack, &loaded.locations);

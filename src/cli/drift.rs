@@ -33,6 +33,7 @@ impl Drift {
     /// Runs the command.
     pub async fn run(self) -> Result<Code, Failure> {
         let session = Session::open(&self.stack).await?;
+        session.check_account(true).await?;
         let (events, receiver) = Events::channel();
         let json = self.stack.output.json;
         let pump = json.then(|| present::Pump::start(receiver, super::run::presenter(self.stack.output)));

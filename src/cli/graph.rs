@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use plinth_provider::{Providers, builtin::Builtin};
+use plinth_stacks::model::Cloud;
 use plinth_stacks::program::Target as ProgramTarget;
 use plinth_state::State;
 
@@ -36,11 +37,14 @@ impl Graph {
     pub async fn run(self) -> Result<Code, Failure> {
         let loaded = load(&self.stack.file(), &self.stack.stack)?;
         let rehearse = self.stack.place.rehearse;
-        let resources = own::resources(&loaded, &ProgramTarget { rehearse, offline: true })?;
+        // What the stack would really have, where this build can make it.
+        let offline = !matches!(loaded.stack.cloud, Cloud::Aws(_));
+        let resources = own::resources(&loaded, &ProgramTarget { rehearse, offline })?;
         // Planning needs the providers, and these need no systems for it.
         let nowhere = plinth_local::Place::new(std::path::Path::new(""), plinth_local::Options::default());
         let providers = Providers::new()
             .with(std::sync::Arc::new(Builtin))
+            .with(std::sync::Arc::new(plinth_aws::Aws::new(plinth_aws::Settings::new(""))))
             .with(std::sync::Arc::new(plinth_local::LocalCloud::new(nowhere)))
             .with(std::sync::Arc::new(plinth_kubernetes::Kubernetes::new(std::sync::Arc::new(
                 plinth_kubernetes::KubeconfigConnector::new(Vec::new(), None),

@@ -6,9 +6,11 @@
 mod apply;
 mod approve;
 mod check;
+mod cloud;
 mod completions;
 mod destroy;
 mod drift;
+mod eks;
 mod embedded;
 mod failure;
 mod graph;
@@ -20,6 +22,7 @@ mod lookup;
 mod opening;
 mod output;
 mod own;
+mod permissions;
 mod plan;
 mod promote;
 mod render;
@@ -161,7 +164,7 @@ async fn run(command: Command) -> Result<Code, Failure> {
         Command::Promote(command) => command.run().await,
         Command::Render(command) => command.run(),
         Command::Graph(command) => command.run().await,
-        Command::Check(command) => command.run(),
+        Command::Check(command) => command.run().await,
         Command::Output(command) => command.run().await,
         Command::Import(command) => command.run().await,
         Command::State(command) => command.run().await,

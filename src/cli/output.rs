@@ -9,12 +9,15 @@ use super::session::Session;
 use super::stack_args::{StackArgs, style};
 use crate::present;
 
-/// Print what resources gave back: all of it, or one value
+/// What stands for the kubeconfig of the stack's cluster, unless a resource is called so.
+const KUBECONFIG: &str = "kubeconfig";
+
+/// Print what resources gave back: all of it, or one value; or the kubeconfig of the stack's cluster
 #[derive(Debug, Args)]
 pub struct Output {
     #[command(flatten)]
     stack: StackArgs,
-    /// A resource, by URN, by kind and name, or by name where that is unique; with `.path` for one value
+    /// A resource, by URN, by kind and name, or by name where that is unique; with `.path` for one value; or `kubeconfig`
     #[arg(value_name = "RESOURCE[.PATH]")]
     what: Option<String>,
     /// Show secrets in the clear
@@ -38,6 +41,15 @@ impl Output {
             }
             return Ok(Code::Done);
         };
+        if what == KUBECONFIG && !resources.keys().any(|urn| urn.name() == KUBECONFIG) {
+            let kubeconfig = session.kubeconfig_of_clusters()?;
+            present::out(&if self.stack.output.json {
+                format!("{}\n", serde_json::json!({"event": "kubeconfig", "kubeconfig": kubeconfig}))
+            } else {
+                kubeconfig
+            });
+            return Ok(Code::Done);
+        }
         let (urn, path) = find(what, resources.keys())?;
         let outputs = resources.get(&urn).map(|tracked| tracked.outputs.clone()).unwrap_or_default();
         let value = outputs.lookup(&path).ok_or_else(|| {

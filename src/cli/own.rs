@@ -13,7 +13,7 @@ use crate::program::{Site, setup};
 /// Where a tree of progress shows the program's resources.
 const PHASE: &str = "program";
 /// What the kinds of Plinth's own providers begin with, whether the stack at hand has them or not.
-const TAKEN: [&str; 3] = ["k8s", "local", "plinth"];
+const TAKEN: [&str; 4] = ["aws", "k8s", "local", "plinth"];
 
 /// The providers that the program brings, beside Plinth's own.
 ///
@@ -51,6 +51,7 @@ pub fn resources(loaded: &Loaded, target: &Target) -> Result<Vec<Resource>, Fail
         declared.resources.extend(program.into_resources().into_iter().map(|mut resource| {
             if resource.urn.kind().starts_with("k8s:") && resource.connection.is_none() {
                 resource.connection.clone_from(&declared.connection);
+                resource.options.depends_on.extend(declared.doors.iter().cloned());
             }
             if resource.options.phase.is_empty() {
                 PHASE.clone_into(&mut resource.options.phase);

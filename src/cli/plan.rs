@@ -44,6 +44,9 @@ impl Plan {
     pub async fn run(self) -> Result<Code, Failure> {
         let started = Instant::now();
         let session = Session::open(&self.stack).await?;
+        if self.refresh != RefreshChoice::Never {
+            session.check_account(true).await?;
+        }
         session.read_ahead(self.refresh);
         let target = self.scope.narrow(session.target("apply")?, &session)?;
         let (events, receiver) = Events::channel();

@@ -3,9 +3,10 @@
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use plinth_aws::Aws;
 use plinth_kubernetes::{Connector, KubeconfigConnector, Kubernetes};
 use plinth_local::{LocalCloud, Place};
-use plinth_provider::{Path, Provider, Providers, Resource, Urn, Value, builtin::Builtin};
+use plinth_provider::{Class, Path, Provider, Providers, Resource, Urn, Value, builtin::Builtin};
 use plinth_stacks::file::{self, Draft, Loaded, StackSecrets};
 use plinth_stacks::model::{Cloud, Concurrency, Encryption, SecretText};
 use plinth_stacks::program::Target as ProgramTarget;
@@ -16,12 +17,13 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::eks::EksConnector;
 use super::embedded::Embedded;
 use super::failure::{Diagnostic, Failure};
 use super::interrupt;
 use super::opening::Opening;
 use super::own;
-use super::stack_args::{PlaceArgs, StackArgs, error_style};
+use super::stack_args::{OutputArgs, PlaceArgs, StackArgs, error_style};
 use crate::engine::{Engine, Events, Limits, PlanError, Reading, Refresh, RunError, Settings, Target, due};
 use crate::faults::Injector;
 use crate::present;
@@ -163,7 +165,9 @@ pub struct Session {
     /// The embedded cloud and cluster, if the stack lives there.
     pub place: Option<Place>,
     /// The user's own cluster, if the stack lives there.
-    cluster: Option<Arc<KubeconfigConnector>>,
+    cluster: Option<Arc<dyn Connector>>,
+    /// The account, if the stack lives on AWS.
+    aws: Option<Aws>,
     /// Who does things.
     pub providers: Providers,
     /// Its log.
@@ -182,6 +186,7 @@ impl Session {
     pub async fn open(args: &StackArgs) -> Result<Self, Failure> {
         let session = Self::open_with(args, None, None).await?;
         session.warn_of_recipients();
+        session.tell_endpoints();
         Ok(session)
     }
 
@@ -266,6 +271,7 @@ impl Session {
             faults,
             place: None,
             cluster: None,
+            aws: None,
             providers: Providers::new(),
             log,
             state,
@@ -274,6 +280,14 @@ impl Session {
         session.connect()?;
         session.check_limits()?;
         Ok(session)
+    }
+
+    /// Nobody should believe that it is AWS itself that is talked to.
+    fn tell_endpoints(&self) {
+        for (variable, url) in self.aws.iter().flat_map(|_| super::cloud::aws_endpoints()) {
+            let message = format!("AWS is reached at {url}, as {variable} says");
+            present::diagnostics::warning(&message, None, error_style());
+        }
     }
 
     /// Recipients that were added or removed in the stack file alone have no effect; nobody should believe otherwise.
@@ -319,8 +333,17 @@ impl Session {
                 .push(Arc::new(Kubernetes::new(Arc::new(Embedded::new(place.clone(), &self.home.place)))));
             self.place = Some(place);
         } else {
-            let cluster = Arc::new(self.kubeconfig());
-            providers.push(Arc::new(Kubernetes::new(cluster.clone())));
+            let kubeconfig = self.kubeconfig();
+            let cluster: Arc<dyn Connector> = match &self.loaded.stack.cloud {
+                Cloud::Aws(cloud) => {
+                    let aws = Aws::new(super::cloud::aws(cloud));
+                    providers.push(Arc::new(aws.clone()));
+                    self.aws = Some(aws.clone());
+                    Arc::new(EksConnector::new(aws, kubeconfig))
+                }
+                _ => Arc::new(kubeconfig),
+            };
+            providers.push(Arc::new(Kubernetes::new(Arc::clone(&cluster))));
             self.cluster = Some(cluster);
         }
         providers.extend(own::providers(&self.loaded, self.rehearse, &self.home.own_systems())?);
@@ -358,6 +381,27 @@ impl Session {
             None => default_kubeconfigs(),
         };
         KubeconfigConnector::new(files, context)
+    }
+
+    /// The kubeconfig with which people enter the clusters of the stack.
+    ///
+    /// # Errors
+    /// When it has none, or none yet.
+    pub fn kubeconfig_of_clusters(&self) -> Result<String, Failure> {
+        if let Some(place) = &self.place {
+            return Ok(place.kubeconfig()?);
+        }
+        let Cloud::Aws(cloud) = &self.loaded.stack.cloud else {
+            return Err(Failure::new("the stack makes no cluster, so it has no kubeconfig")
+                .help("it uses a cluster that you have a kubeconfig of (cloud.kubeconfig, KUBECONFIG)"));
+        };
+        let of_eks = |urn: &Urn| urn.kind() == "aws:eks/Cluster";
+        let clusters = self.state.resources.values().filter(|tracked| of_eks(&tracked.urn));
+        let clusters = clusters.map(|tracked| &tracked.outputs);
+        plinth_aws::kubeconfig(clusters, &super::cloud::aws(cloud)).ok_or_else(|| {
+            Failure::new("the stack has no cluster yet, so it has no kubeconfig")
+                .help(format!("make it first: plinth apply -s {}", self.name))
+        })
     }
 
     /// What the stack declares.
@@ -463,11 +507,74 @@ impl Session {
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(reading);
     }
 
+    /// Sees whether the credentials at hand are those of the account that the stack means, before anything else. Who only
+    /// looks at a stack that has nothing yet may do without.
+    ///
+    /// # Errors
+    /// When there are none, or those of another account.
+    pub async fn check_account(&self, only_looks: bool) -> Result<(), Failure> {
+        let Some(aws) = &self.aws else { return Ok(()) };
+        let Err(error) = aws.clients().await else { return Ok(()) };
+        if error.path.is_none() && only_looks && self.state.resources.is_empty() {
+            return Ok(());
+        }
+        let Some(path) = &error.path else {
+            let failure = Failure::new(format!("the stack's account cannot be reached: {}", error.message));
+            return Err(match error.help {
+                Some(help) => failure.help(help),
+                None => failure,
+            });
+        };
+        let mut placed = self.loaded.locations.diagnostic(path, error.message);
+        if let Some(help) = error.help {
+            placed = placed.help(help);
+        }
+        Err(Failure::many(vec![Diagnostic::rendered(placed.to_string())]))
+    }
+
+    /// Tells what the clusters that were there have left in the account: what Kubernetes made and nobody removed.
+    pub async fn tell_leftovers(&self, output: OutputArgs) {
+        let Some(aws) = &self.aws else { return };
+        // What was recorded when this command began.
+        let clusters =
+            self.state.resources.values().filter(|tracked| tracked.urn.kind() == "aws:eks/Cluster");
+        let names: Vec<&str> = clusters.filter_map(|tracked| tracked.outputs.text_at("name")).collect();
+        for name in names {
+            let found = match aws.clients().await {
+                Ok(clients) => plinth_aws::leftovers(clients, name).await,
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(arns) if arns.is_empty() => {}
+                Ok(arns) if output.json => {
+                    let event = serde_json::json!({ "event": "leftovers", "cluster": name, "arns": arns });
+                    present::out(&format!("{event}\n"));
+                }
+                Ok(arns) => {
+                    let message = format!(
+                        "the cluster {name} is gone, and this still carries its tag: {}",
+                        arns.join(", ")
+                    );
+                    let help = "load balancers and volumes were made by Kubernetes; remove them by hand if nobody needs them";
+                    present::diagnostics::warning(&message, Some(help), error_style());
+                }
+                Err(error) => {
+                    let message = format!(
+                        "whether the cluster {name} has left anything is not known: {}",
+                        error.message
+                    );
+                    present::diagnostics::warning(&message, error.help.as_deref(), error_style());
+                }
+            }
+        }
+    }
+
     /// Asks every cluster that the user brings whether it is there, before anything is touched.
     ///
     /// # Errors
     /// When one cannot be reached, with what to look at.
     pub async fn preflight(&self, target: &Target) -> Result<(), Failure> {
+        self.check_account(false).await?;
         let Some(cluster) = &self.cluster else { return Ok(()) };
         let desired = target.desired.resources().iter().map(|resource| (&resource.urn, &resource.connection));
         let recorded = self.state.resources.values().map(|tracked| (&tracked.urn, &tracked.connection));
@@ -480,13 +587,18 @@ impl Session {
         }
         for connection in connections {
             let failed = |why: String| Failure::new(format!("the stack's cluster cannot be reached: {why}"));
-            let client = cluster.client(connection).await.map_err(|error| {
-                let failure = failed(error.message);
-                match error.help {
-                    Some(help) => failure.help(help),
-                    None => failure,
+            let client = match cluster.client(connection).await {
+                Ok(client) => client,
+                // One that the stack makes itself is made again.
+                Err(error) if error.class == Class::NotFound => continue,
+                Err(error) => {
+                    let failure = failed(error.message);
+                    return Err(match error.help {
+                        Some(help) => failure.help(help),
+                        None => failure,
+                    });
                 }
-            })?;
+            };
             let asked = tokio::time::timeout(PREFLIGHT_PATIENCE, client.apiserver_version()).await;
             let help = "nothing was changed; see whether `kubectl version` answers with the same kubeconfig and context";
             match asked {

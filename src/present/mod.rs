@@ -12,6 +12,7 @@ pub mod graph;
 pub mod history;
 mod json;
 mod live;
+pub mod permissions;
 mod plain;
 mod plan;
 mod pump;

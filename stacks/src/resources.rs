@@ -11,6 +11,10 @@ use crate::model::{ResourceEntry, SecretText, Stack};
 /// The annotation by which the Kubernetes provider takes over fields of other managers.
 const FORCE_CONFLICTS: &str = "plinth.dev/force-conflicts";
 
+/// A cluster that a stack makes by itself, and who may enter it.
+const CLUSTER: &str = "aws:eks/Cluster";
+const ACCESS: &str = "aws:eks/AccessEntry";
+
 /// Where a tree of progress shows these resources.
 const PHASE: &str = "resources";
 
@@ -42,6 +46,21 @@ pub fn declared(stack: &Stack, connection: Option<&Value>) -> Result<Vec<Resourc
             Ok(resource)
         })
         .collect()
+}
+
+/// How objects of Kubernetes reach the one cluster that the entries make, and what lets people into it: both come before
+/// every object. None when they make no cluster, or several.
+///
+/// # Errors
+/// As [`declared`].
+pub fn own_cluster(stack: &Stack) -> Result<Option<(Value, Vec<Urn>)>, UrnError> {
+    let of = |kind: &str| -> Result<Vec<Urn>, UrnError> {
+        let entries = stack.resources.iter().filter(|entry| entry.kind == kind);
+        entries.map(|entry| Urn::new(stack.name.as_str(), kind, &entry.name)).collect()
+    };
+    let Ok([cluster]) = <[Urn; 1]>::try_from(of(CLUSTER)?) else { return Ok(None) };
+    let way = OutputRef { urn: cluster, path: Path::parse("connection") };
+    Ok(Some((Value::from([("cluster", Value::Output(way))]), of(ACCESS)?)))
 }
 
 fn options(stack: &Stack, entry: &ResourceEntry, names: &HashMap<&str, &Urn>) -> Result<Options, UrnError> {
@@ -227,6 +246,24 @@ mod tests {
 ",
         );
         assert_eq!(all[1].inputs.get("value"), Some(&reference(&all[0].urn, "value")));
+    }
+
+    #[test]
+    fn objects_go_to_the_cluster_that_the_entries_make() {
+        let stack = |resources: &str| {
+            let text = format!(
+                "apiVersion: plinth.dev/v1\nkind: Stack\nname: bench\ncloud: {{ provider: aws, region: eu-central-1 }}\nresources:\n{resources}"
+            );
+            load_text(File::new("bench.yaml"), &text).unwrap().stack
+        };
+        let cluster = "  - { kind: \"aws:eks/Cluster\", name: main }\n";
+        let entry = "  - { kind: \"aws:eks/AccessEntry\", name: admins }\n";
+        let (connection, doors) = own_cluster(&stack(&format!("{cluster}{entry}"))).unwrap().unwrap();
+        let urn = Urn::new("bench", CLUSTER, "main").unwrap();
+        assert_eq!(connection.get("cluster"), Some(&reference(&urn, "connection")));
+        assert_eq!(doors.iter().map(Urn::name).collect::<Vec<_>>(), ["admins"]);
+        let two = format!("{cluster}{}", cluster.replace("main", "other"));
+        assert_eq!(own_cluster(&stack(&two)).unwrap(), None, "which one is meant cannot be known");
     }
 
     #[test]

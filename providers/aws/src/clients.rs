@@ -45,6 +45,17 @@ impl Clients {
         self.config.region().map_or("", Region::as_ref)
     }
 
+    /// Buckets of another region than the stack's; the same where none is named.
+    pub fn s3_in(&self, region: Option<&str>) -> aws_sdk_s3::Client {
+        match region.filter(|region| *region != self.region()) {
+            Some(region) => {
+                let config = self.s3.config().to_builder().region(Region::new(region.to_owned())).build();
+                aws_sdk_s3::Client::from_conf(config)
+            }
+            None => self.s3.clone(),
+        }
+    }
+
     async fn connect(settings: &Settings, config: Option<SdkConfig>) -> Result<Self> {
         let config = match config {
             Some(config) => config,

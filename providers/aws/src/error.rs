@@ -147,6 +147,7 @@ where
         | "ConcurrentModification"
         | "ConcurrentModificationException"
         | "DeleteConflict"
+        | "DependencyViolation"
         | "ResourceInUseException"
         | "InvalidBucketState" => Error::new(Class::Conflict, text),
         _ if is_missing(error) => Error::new(Class::NotFound, text),

@@ -8,16 +8,24 @@
 
 mod clients;
 mod document;
+mod ec2;
+mod entrance;
 mod error;
 pub mod kinds;
+mod kubeconfig;
+mod leftovers;
 mod marks;
 mod names;
+pub mod permissions;
 mod provider;
 mod settings;
 mod token;
 mod wait;
 
 pub use clients::{Clients, Identity};
+pub use entrance::{Address, cluster_of};
+pub use kubeconfig::kubeconfig;
+pub use leftovers::leftovers;
 pub use provider::Aws;
 pub use settings::Settings;
 pub use token::{Token, token};

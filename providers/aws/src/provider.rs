@@ -11,6 +11,7 @@ use plinth_provider::{
 };
 
 use crate::clients::Connection;
+use crate::entrance::Tokens;
 use crate::kinds::{self, Call};
 use crate::{Clients, Settings, document, marks, names};
 
@@ -21,18 +22,19 @@ const READS_AT_ONCE: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Aws {
     connection: Arc<Connection>,
+    tokens: Arc<Tokens>,
 }
 
 impl Aws {
     /// The provider by these settings. Nothing is called before something must be.
     pub fn new(settings: Settings) -> Self {
-        Self { connection: Arc::new(Connection::new(settings, None)) }
+        Self { connection: Arc::new(Connection::new(settings, None)), tokens: Arc::default() }
     }
 
     /// The provider with a configuration of the SDK's own instead of the default chain's: other credentials, another
     /// endpoint, an HTTP client of one's own.
     pub fn with_config(settings: Settings, config: SdkConfig) -> Self {
-        Self { connection: Arc::new(Connection::new(settings, Some(config))) }
+        Self { connection: Arc::new(Connection::new(settings, Some(config))), tokens: Arc::default() }
     }
 
     /// The clients, connected: for what is no resource, such as a cluster's token or a check of permissions.
@@ -41,6 +43,10 @@ impl Aws {
     /// When there are no credentials, or those of another account than the stack means.
     pub async fn clients(&self) -> Result<&Clients> {
         self.connection.clients().await
+    }
+
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     async fn call<'a>(&'a self, context: &'a Context, urn: &'a Urn, inputs: &'a Value) -> Result<Call<'a>> {

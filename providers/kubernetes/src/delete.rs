@@ -19,6 +19,8 @@ use crate::tree;
 const SETTLE: Duration = Duration::from_secs(20);
 /// How often a delete that met another object under the name is tried again.
 const ATTEMPTS: u32 = 10;
+/// How long a volume may take to go after its claim.
+const VOLUME_PATIENCE: Duration = Duration::from_secs(180);
 /// How many objects of a kind are named in an error.
 const NAMED: usize = 5;
 
@@ -349,5 +351,37 @@ async fn delete_claims(cluster: &Cluster, context: &Context, inputs: &Value) -> 
             pause(context, &format!("the claim {name} is being deleted")).await?;
         }
     }
+    for claim in &claims {
+        if let Some(volume) = tree::text(&claim.object, "spec.volumeName") {
+            volume_gone(cluster, context, volume).await?;
+        }
+    }
     Ok(())
+}
+
+/// Waits until a volume that goes with its claim is gone, and with it the disk in the cloud: the driver that removes it
+/// lives in the cluster, and must not go first. One that stays for long is told and left.
+async fn volume_gone(cluster: &Cluster, context: &Context, name: &str) -> Result<()> {
+    let path = format!("/api/v1/persistentvolumes/{name}");
+    let end = context.deadline.min(Instant::now() + VOLUME_PATIENCE);
+    loop {
+        let live = match cluster.get(context, &path).await {
+            Ok(live) => live,
+            // Who may not look at volumes waits for none.
+            Err(error) if error.class == Class::Denied => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let goes = |live: &Json| tree::text(live, "spec.persistentVolumeReclaimPolicy") == Some("Delete");
+        let Some(live) = live.filter(goes) else { return Ok(()) };
+        if Instant::now() >= end {
+            let state = tree::text(&live, "status.phase").unwrap_or("there");
+            context.reporter.warning(&format!(
+                "the volume {name} is still {state}: its disk may stay when the cluster goes"
+            ));
+            return Ok(());
+        }
+        let reason = format!("the volume {name} is being deleted");
+        context.reporter.waiting(&reason);
+        pause(context, &reason).await?;
+    }
 }

@@ -44,7 +44,7 @@ mod seal;
 mod tree;
 mod wait;
 
-pub use connect::{Connector, KubeconfigConnector, client_of};
+pub use connect::{Connector, KubeconfigConnector, Tokens, client_at, client_of};
 pub use kind::kind_of;
 pub use manifest::{manifest, manifest_exposed};
 pub use provider::Kubernetes;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use plinth_provider::{
-    Applied, Context, Diff, Drift, KindSchema, Live, Occupant, Preview, PreviewRequest, Provider,
+    Applied, Class, Context, Diff, Drift, KindSchema, Live, Occupant, Preview, PreviewRequest, Provider,
     ReadRequest, Recorded, Request, Resource, Result, Taken, Urn, Value,
 };
 
@@ -120,8 +120,12 @@ impl Provider for Kubernetes {
     }
 
     async fn read(&self, context: &Context, request: ReadRequest<'_>) -> Result<Option<Live>> {
-        let cluster = self.cluster(context, request.recorded.connection.as_ref()).await?;
-        read::one(&cluster, context, request.recorded).await
+        match self.cluster(context, request.recorded.connection.as_ref()).await {
+            Ok(cluster) => read::one(&cluster, context, request.recorded).await,
+            // With the cluster, everything in it is gone.
+            Err(error) if error.class == Class::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn read_many(&self, context: &Context, requests: &[ReadRequest<'_>]) -> Vec<Result<Option<Live>>> {
@@ -139,8 +143,11 @@ impl Provider for Kubernetes {
     }
 
     async fn find(&self, context: &Context, request: Request<'_>) -> Result<Option<Live>> {
-        let cluster = self.cluster(context, request.connection).await?;
-        read::find(&cluster, context, request).await
+        match self.cluster(context, request.connection).await {
+            Ok(cluster) => read::find(&cluster, context, request).await,
+            Err(error) if error.class == Class::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn preview_many(&self, context: &Context, requests: &[PreviewRequest<'_>]) -> Vec<Result<Preview>> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use http::Method;
-use plinth_provider::{Context, Error, Live, Path, ReadRequest, Recorded, Request, Result, Value};
+use plinth_provider::{Class, Context, Error, Live, Path, ReadRequest, Recorded, Request, Result, Value};
 use serde_json::{Value as Json, json};
 
 use crate::apply::is_terminating;
@@ -226,6 +226,8 @@ async fn kind(provider: &Kubernetes, context: &Context, recorded: &[&Recorded]) 
     let Some(first) = recorded.first() else { return Vec::new() };
     let cluster = match provider.cluster(context, first.connection.as_ref()).await {
         Ok(cluster) => cluster,
+        // With the cluster, everything in it is gone.
+        Err(error) if error.class == Class::NotFound => return recorded.iter().map(|_| Ok(None)).collect(),
         Err(error) => return all(error),
     };
     let listed =

@@ -1,12 +1,14 @@
 //! What the platform stands on: network, key, cluster, node pools, buckets and identities, made by the stack's cloud or
 //! there already. The other components see only the [`Foundation`](crate::kit::Foundation) that comes out of it.
 
+mod aws;
 mod existing;
 mod inputs;
 mod managed;
 
 use crate::kit::{Build, Part, StoreKind, Target, parts};
 use crate::model::{BucketPurpose, Cloud, Stack};
+use inputs::LifecycleRule;
 
 /// Who uses which bucket, and whether to write.
 const ACCESS: &[(Part, BucketPurpose, bool)] = &[
@@ -34,6 +36,7 @@ pub(crate) fn declare(build: &mut Build<'_>) {
         Cloud::Existing(_) if build.target.rehearse => managed::declare(build),
         Cloud::Existing(cluster) => existing::declare(build, cluster),
         _ if simulated => managed::declare(build),
+        Cloud::Aws(cloud) => aws::declare(build, cloud),
         cloud => {
             let name = cloud.name();
             build.error(
@@ -73,6 +76,33 @@ fn store(build: &Build<'_>) -> StoreKind {
         Cloud::Azure(_) => StoreKind::Azure { account: storage_account(build.stack.name.as_str()) },
         Cloud::Existing(cluster) => existing::store(build, cluster),
     }
+}
+
+/// What is removed from a bucket by its age.
+fn lifecycle(build: &Build<'_>, purpose: BucketPurpose) -> Vec<LifecycleRule> {
+    let platform = build.platform;
+    let days = |retention: &crate::model::Duration| retention.seconds().div_ceil(86_400);
+    // A safety net below what Loki and Tempo delete themselves; blocks of Thanos must never go behind its back.
+    let expiration = match purpose {
+        BucketPurpose::Loki => Some(days(&platform.loki.retention) + 30),
+        BucketPurpose::Tempo => Some(days(&platform.tempo.retention) + 30),
+        BucketPurpose::Backup => Some(days(&platform.backup.retention)),
+        BucketPurpose::Thanos => None,
+    };
+    let rule = |id, expiration_days, noncurrent_expiration_days, abort_uploads_days| LifecycleRule {
+        id,
+        expiration_days,
+        noncurrent_expiration_days,
+        abort_uploads_days,
+    };
+    let mut lifecycle = vec![rule("unfinished-uploads", None, None, Some(7))];
+    if build.stack.storage.buckets.versioning {
+        lifecycle.push(rule("earlier-versions", None, Some(30), None));
+    }
+    if expiration.is_some() {
+        lifecycle.push(rule("retention", expiration, None, None));
+    }
+    lifecycle
 }
 
 /// Azure allows 3 to 24 lower-case letters and digits.

@@ -157,9 +157,10 @@ impl<'a> Build<'a> {
         let kind = format!("k8s:{}/{}", object.api_version(), object.kind());
         let urn = self.resource(&kind, &name, &object);
         let connection = self.foundation.connection.clone();
+        let after = after.iter().chain(&self.foundation.doors).cloned().collect();
         if let Some(resource) = self.resource_mut(&urn) {
             resource.connection = connection;
-            resource.options.depends_on = after.to_vec();
+            resource.options.depends_on = after;
         }
         urn
     }

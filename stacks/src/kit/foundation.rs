@@ -15,6 +15,8 @@ use crate::model::BucketPurpose;
 pub(crate) struct Foundation {
     /// How Kubernetes objects reach their cluster.
     pub connection: Option<Value>,
+    /// What lets Plinth into the cluster: every object of it waits for these.
+    pub doors: Vec<Urn>,
     /// What pods wait for: the node pools.
     pub nodes: Vec<Urn>,
     /// The buckets.

@@ -134,6 +134,10 @@ pub struct Aws {
     /// A named profile of the AWS configuration files.
     #[serde(default)]
     pub profile: Option<String>,
+    /// The roles and users that administer the cluster, the one that runs Plinth among them; `roleArn` is one by itself.
+    /// Of a session, name the role, with its whole path.
+    #[serde(default)]
+    pub admin_arns: Vec<String>,
     /// Availability zones; the first three of the region when left out.
     #[serde(default)]
     pub zones: Vec<String>,

@@ -195,6 +195,12 @@ pub(crate) fn dependencies(resources: &[&Resource]) -> Vec<(Urn, Urn)> {
     eks::dependencies(resources)
 }
 
+/// The names of every kind.
+#[cfg(test)]
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|handler| handler.spec().name)
+}
+
 /// The kind of a name such as `aws:iam/Role`.
 pub(crate) fn of(kind: &str) -> Result<&'static dyn Handler> {
     ALL.iter().copied().find(|handler| handler.spec().name == kind).ok_or_else(|| {

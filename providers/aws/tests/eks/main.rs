@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod conformance;
+mod entrance;
 mod faults;
 mod support;
 mod upgrades;

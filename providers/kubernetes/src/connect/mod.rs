@@ -1,6 +1,7 @@
 //! How a cluster is reached. Credentials are looked up here, at each run; nothing of them is recorded.
 
 mod http;
+mod tokens;
 
 use std::collections::HashMap;
 use std::path::{Path as FilePath, PathBuf};
@@ -10,7 +11,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use plinth_provider::{Class, Error, Result, Value};
 use tokio::sync::Mutex;
 
-pub use http::client_of;
+pub use http::{client_at, client_of};
+pub use tokens::Tokens;
 
 /// Gives the client of a connection. `None` is the stack's default cluster.
 #[async_trait]
@@ -18,7 +20,8 @@ pub trait Connector: Send + Sync {
     /// The client; called for every operation, so it should be kept between calls.
     ///
     /// # Errors
-    /// When the cluster's address or credentials cannot be had.
+    /// When the cluster's address or credentials cannot be had; [`Class::NotFound`] when the cluster is known to be gone,
+    /// and everything in it with it.
     async fn client(&self, connection: Option<&Value>) -> Result<kube::Client>;
 
     /// Whether there is anything to ask yet. A cluster that would only be started by asking has nothing to say to a

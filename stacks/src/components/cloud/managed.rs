@@ -5,7 +5,7 @@
 use plinth_provider::{Urn, Value};
 use serde_json::json;
 
-use super::inputs::{self, Access, AddOn, Encryption, Identity, Key, LifecycleRule, Network, Replication};
+use super::inputs::{self, Access, AddOn, Encryption, Identity, Key, Network, Replication};
 use crate::kit::{self, Build, Phase, parts, text_map};
 use crate::model::{
     Acme, AcmeSolver, BucketPurpose, Cloud, DnsSolver, EndpointAccess, NodePool, TaintEffect,
@@ -206,28 +206,6 @@ fn node_pools(build: &mut Build<'_>, place: &Place, cluster: &Urn) -> Vec<Urn> {
 
 fn bucket(build: &mut Build<'_>, place: &Place, purpose: BucketPurpose) {
     let settings = &build.stack.storage.buckets;
-    let platform = build.platform;
-    let days = |retention: &crate::model::Duration| retention.seconds().div_ceil(86_400);
-    // A safety net below what Loki and Tempo delete themselves; blocks of Thanos must never go behind its back.
-    let expiration = match purpose {
-        BucketPurpose::Loki => Some(days(&platform.loki.retention) + 30),
-        BucketPurpose::Tempo => Some(days(&platform.tempo.retention) + 30),
-        BucketPurpose::Backup => Some(days(&platform.backup.retention)),
-        BucketPurpose::Thanos => None,
-    };
-    let rule = |id, expiration_days, noncurrent_expiration_days, abort_uploads_days| LifecycleRule {
-        id,
-        expiration_days,
-        noncurrent_expiration_days,
-        abort_uploads_days,
-    };
-    let mut lifecycle = vec![rule("unfinished-uploads", None, None, Some(7))];
-    if settings.versioning {
-        lifecycle.push(rule("earlier-versions", None, Some(30), None));
-    }
-    if expiration.is_some() {
-        lifecycle.push(rule("retention", expiration, None, None));
-    }
     let inputs = inputs::Bucket {
         name: build.stack.bucket_name(purpose),
         location: settings.location.clone().unwrap_or_else(|| place.region.clone()),
@@ -235,7 +213,7 @@ fn bucket(build: &mut Build<'_>, place: &Place, purpose: BucketPurpose) {
         encryption: Encryption { key: settings.encryption_key.clone() },
         public_access_block: true,
         tls_only: true,
-        lifecycle,
+        lifecycle: super::lifecycle(build, purpose),
         replication: settings
             .replication
             .as_ref()

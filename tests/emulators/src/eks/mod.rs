@@ -158,7 +158,7 @@ impl Eks {
         self.shared.world().pace = pace;
     }
 
-    /// The address and the certificate authority (PEM) that new clusters tell.
+    /// The address and the certificate authority (PEM in base64) that new clusters tell.
     pub fn kubernetes(&self, endpoint: &str, authority: &str) {
         let mut world = self.shared.world();
         world.endpoint = Some((endpoint.to_owned(), authority.to_owned()));

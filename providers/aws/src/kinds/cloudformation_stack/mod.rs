@@ -6,6 +6,7 @@
 mod change_set;
 mod drift;
 mod progress;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -200,10 +201,26 @@ async fn protect(call: &Call<'_>, id: &str, on: bool) -> Result<()> {
     set.map(drop).map_err(|error| failed("cloudformation:UpdateTerminationProtection", id, error))
 }
 
-/// Removes a stack and waits until it is gone.
+/// Removes a stack and waits until it is gone. What is left in a network after its cluster is swept once.
 async fn remove(call: &Call<'_>, id: &str) -> Result<()> {
-    let remove = call.aws.cloudformation.delete_stack().stack_name(id);
-    let removed = remove.client_request_token(&call.context.token).send().await;
+    let error = match remove_once(call, id).await {
+        Err(error) if error.class == Class::Conflict => error,
+        result => return result,
+    };
+    match sweep::sweep(call, id).await {
+        Ok(0) => Err(error),
+        Ok(_) => remove_once(call, id).await,
+        // Why it did not go says more than why it could not be helped.
+        Err(why) => {
+            call.context.reporter.warning(&format!("what pins {id} could not be removed: {}", why.message));
+            Err(error)
+        }
+    }
+}
+
+async fn remove_once(call: &Call<'_>, id: &str) -> Result<()> {
+    // Without a token: a second delete is a new one, and deleting twice does no harm.
+    let removed = call.aws.cloudformation.delete_stack().stack_name(id).send().await;
     if let Err(error) = removed {
         if message(&error).contains("TerminationProtection") {
             return Err(Error::invalid(format!("the stack {id} is protected from deletion"))

@@ -32,6 +32,20 @@ pub(crate) struct Cluster;
 /// latter, so a difference in them is never a reason to touch a cluster that lives.
 const NOT_COMPARED: &[&str] = &["creatorAdmin", "selfManagedAddOns", "force", "rollback"];
 
+/// Outputs that only EKS knows.
+const LATER: &[&str] = &[
+    "arn",
+    "connection",
+    "region",
+    "platformVersion",
+    "endpoint",
+    "certificateAuthority",
+    "oidcIssuer",
+    "securityGroupId",
+    "vpcId",
+    "serviceCidr",
+];
+
 /// The cluster as EKS describes it; `None` when there is none.
 pub(crate) async fn describe(call: &Call<'_>, name: &str) -> Result<Option<Described>> {
     match call.aws.eks.describe_cluster().name(name).send().await {
@@ -277,30 +291,16 @@ impl Handler for Cluster {
 
     fn predict(&self, inputs: &Value, recorded: Option<&Recorded>) -> Value {
         let known = |key: &str| inputs.get(key).cloned().unwrap_or(Value::Unknown);
-        match recorded {
-            Some(recorded) => {
-                let mut outputs = recorded.outputs.clone();
-                outputs.set(&"version".into(), known("version"));
-                outputs
-            }
-            None => {
-                let later = [
-                    "arn",
-                    "connection",
-                    "region",
-                    "platformVersion",
-                    "endpoint",
-                    "certificateAuthority",
-                    "oidcIssuer",
-                    "securityGroupId",
-                    "vpcId",
-                    "serviceCidr",
-                ];
-                let later = later.into_iter().map(|key| (key.to_owned(), Value::Unknown));
-                let sure = ["name", "version"].into_iter().map(|key| (key.to_owned(), known(key)));
-                Value::Map(later.chain(sure).collect())
+        let mut outputs = recorded.map_or_else(Value::map, |recorded| recorded.outputs.clone());
+        for key in LATER {
+            // One that an interrupted run was making has not told everything yet.
+            if outputs.get(key).is_none() {
+                outputs.set(&(*key).into(), Value::Unknown);
             }
         }
+        outputs.set(&"name".into(), known("name"));
+        outputs.set(&"version".into(), known("version"));
+        outputs
     }
 
     fn lanes(&self, inputs: &Value) -> Vec<Lane> {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier};
 use plinth_provider::fields::{ANY, Field, Shape, TAGS};
 use plinth_provider::{Applied, Class, Error, Lane, Live, Path, Recorded, Result, Value};
@@ -38,6 +39,8 @@ const SPEC: Spec = Spec {
     name: "aws:s3/Bucket",
     fields: &[
         Field::required("name", Shape::Text(bucket_name)).immutable(),
+        // Another region than the stack's.
+        Field::optional("region", ANY).immutable(),
         Field::default("versioning", Shape::Boolean, || true.into()),
         Field::default(
             "encryption",
@@ -103,8 +106,17 @@ fn bucket_name(name: &str) -> std::result::Result<(), String> {
         })
 }
 
+/// Where the bucket is.
+fn region<'a>(call: &Call<'a>) -> &'a str {
+    call.inputs.text_at("region").unwrap_or_else(|| call.aws.region())
+}
+
+fn s3(call: &Call<'_>) -> Client {
+    call.aws.s3_in(call.inputs.text_at("region"))
+}
+
 fn outputs(call: &Call<'_>, name: &str) -> Value {
-    let (partition, region) = (&call.aws.identity.partition, call.aws.region());
+    let (partition, region) = (&call.aws.identity.partition, region(call));
     let domain = if partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
     Value::from([
         ("name", Value::from(name)),
@@ -123,7 +135,7 @@ enum There {
 }
 
 async fn there(call: &Call<'_>, name: &str) -> Result<There> {
-    let head = call.aws.s3.head_bucket().bucket(name).expected_bucket_owner(&call.aws.identity.account);
+    let head = s3(call).head_bucket().bucket(name).expected_bucket_owner(&call.aws.identity.account);
     match head.send().await {
         Ok(_) => Ok(There::Mine),
         Err(error) if is_missing(&error) => Ok(There::Free),
@@ -180,7 +192,7 @@ impl Handler for Bucket {
                 return Err(marks::taken(&format!("the bucket {name}"), &tags));
             }
         }
-        let region = call.aws.region();
+        let region = region(call);
         // Tagged from the first moment on, so that a create whose reply is lost is known for ours.
         let configuration = CreateBucketConfiguration::builder()
             .set_location_constraint((region != "us-east-1").then(|| BucketLocationConstraint::from(region)))
@@ -188,9 +200,7 @@ impl Handler for Bucket {
             .build();
         let locked = call.inputs.get("objectLock").is_some();
         let make = || async {
-            let made = call
-                .aws
-                .s3
+            let made = s3(call)
                 .create_bucket()
                 .bucket(name)
                 .create_bucket_configuration(configuration.clone())
@@ -240,7 +250,7 @@ impl Handler for Bucket {
         if recorded.inputs.get("forceDestroy") == Some(&Value::Bool(true)) {
             empty(call, name).await?;
         }
-        match call.aws.s3.delete_bucket().bucket(name).send().await {
+        match s3(call).delete_bucket().bucket(name).send().await {
             Ok(_) => Ok(()),
             Err(error) if is_missing(&error) => Ok(()),
             Err(error) if code(&error) == "BucketNotEmpty" => {
@@ -292,7 +302,7 @@ impl Handler for Bucket {
 /// under the name that the intent says, and nothing was put into it.
 async fn is_unfinished(call: &Call<'_>, name: &str, tags: &Tags) -> Result<bool> {
     let Some(intended) = call.context.intended_at().filter(|_| tags.is_empty()) else { return Ok(false) };
-    let listed = call.aws.s3.list_buckets().prefix(name).send().await;
+    let listed = s3(call).list_buckets().prefix(name).send().await;
     let listed = listed.map_err(|error| refused("s3:ListAllMyBuckets", "the account", error))?;
     let bucket = listed.buckets().iter().find(|bucket| bucket.name() == Some(name));
     let Some(created) = bucket.and_then(|bucket| bucket.creation_date()) else { return Ok(false) };
@@ -300,14 +310,14 @@ async fn is_unfinished(call: &Call<'_>, name: &str, tags: &Tags) -> Result<bool>
     if created.secs() < intended.as_second() {
         return Ok(false);
     }
-    let versions = call.aws.s3.list_object_versions().bucket(name).max_keys(1).send().await;
+    let versions = s3(call).list_object_versions().bucket(name).max_keys(1).send().await;
     let versions = versions.map_err(|error| refused("s3:ListBucketVersions", name, error))?;
     Ok(versions.versions().is_empty() && versions.delete_markers().is_empty())
 }
 
 /// Removes every object, every version and every delete marker.
 async fn empty(call: &Call<'_>, name: &str) -> Result<()> {
-    let s3 = &call.aws.s3;
+    let s3 = &s3(call);
     loop {
         let page = s3
             .list_object_versions()

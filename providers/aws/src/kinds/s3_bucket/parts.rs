@@ -31,7 +31,7 @@ const SETTLING: Duration = Duration::from_secs(120);
 /// The bucket's tags.
 pub(super) async fn tags(call: &Call<'_>, name: &str) -> Result<Tags> {
     let got =
-        present("s3:GetBucketTagging", name, call.aws.s3.get_bucket_tagging().bucket(name).send().await)?;
+        present("s3:GetBucketTagging", name, super::s3(call).get_bucket_tagging().bucket(name).send().await)?;
     Ok(got
         .iter()
         .flat_map(|got| got.tag_set())
@@ -61,7 +61,7 @@ fn arn(call: &Call<'_>, name: &str) -> String {
 
 /// The bucket in the form of the inputs, and its tags.
 pub(super) async fn read(call: &Call<'_>, name: &str) -> Result<(Value, Tags)> {
-    let s3 = &call.aws.s3;
+    let s3 = &super::s3(call);
     let (versioning, encryption, block, ownership, lifecycle, replication, lock, said, tags) = tokio::join!(
         s3.get_bucket_versioning().bucket(name).send(),
         s3.get_bucket_encryption().bucket(name).send(),
@@ -75,6 +75,9 @@ pub(super) async fn read(call: &Call<'_>, name: &str) -> Result<(Value, Tags)> {
     );
     let tags = tags?;
     let mut inputs = Value::from([("name", Value::from(name))]);
+    if let Some(region) = call.inputs.get("region") {
+        inputs.set(&"region".into(), region.clone());
+    }
     let mut set = |key: &str, value: Value| inputs.set(&key.into(), value);
 
     set("versioning", (versioning_of(name, versioning)? == Some(BucketVersioningStatus::Enabled)).into());
@@ -224,14 +227,14 @@ async fn set_tags(call: &Call<'_>, name: &str) -> Result<()> {
     let tagging = built(Tagging::builder().set_tag_set(Some(tag_list(&all.collect())?)).build())?;
     let passes = |error: &Error| matches!(error.class, Class::Conflict | Class::NotFound);
     again(call.context, SETTLING, passes, || async {
-        let put = call.aws.s3.put_bucket_tagging().bucket(name).tagging(tagging.clone()).send().await;
+        let put = super::s3(call).put_bucket_tagging().bucket(name).tagging(tagging.clone()).send().await;
         put.map(drop).map_err(|error| failed("s3:PutBucketTagging", name, error))
     })
     .await
 }
 
 async fn write(call: &Call<'_>, name: &str, step: Step) -> Result<()> {
-    let (s3, inputs) = (&call.aws.s3, call.inputs);
+    let (s3, inputs) = (&super::s3(call), call.inputs);
     let is_on = |key: &str| inputs.get(key) == Some(&Value::Bool(true));
     match step {
         Step::Ownership => {
@@ -352,7 +355,7 @@ async fn write(call: &Call<'_>, name: &str, step: Step) -> Result<()> {
 }
 
 async fn versioned(call: &Call<'_>, name: &str) -> Result<bool> {
-    let got = call.aws.s3.get_bucket_versioning().bucket(name).send().await;
+    let got = super::s3(call).get_bucket_versioning().bucket(name).send().await;
     Ok(versioning_of(name, got)?.is_some())
 }
 

@@ -211,13 +211,17 @@ impl Handler for NodeGroup {
 
     fn predict(&self, inputs: &Value, recorded: Option<&Recorded>) -> Value {
         let known = |key: &str| inputs.get(key).cloned().unwrap_or(Value::Unknown);
+        let mut outputs = recorded.map_or_else(Value::map, |recorded| recorded.outputs.clone());
+        for key in ["arn", "version", "releaseVersion", "autoScalingGroup"] {
+            if outputs.get(key).is_none() {
+                outputs.set(&key.into(), Value::Unknown);
+            }
+        }
         let Some(recorded) = recorded else {
-            let later = ["arn", "version", "releaseVersion", "autoScalingGroup"];
-            let later = later.into_iter().map(|key| (key.to_owned(), Value::Unknown));
-            let sure = ["name", "cluster"].into_iter().map(|key| (key.to_owned(), known(key)));
-            return Value::Map(later.chain(sure).collect());
+            outputs.set(&"name".into(), known("name"));
+            outputs.set(&"cluster".into(), known("cluster"));
+            return outputs;
         };
-        let mut outputs = recorded.outputs.clone();
         let rolls = |key: &&str| inputs.get(key) != recorded.inputs.get(key);
         if ROLLING.iter().any(rolls) {
             outputs.set(&"version".into(), Value::Unknown);

@@ -1,0 +1,195 @@
+//! Resources of AWS over the binary, against a server that stands in for AWS: made, read, drifted behind our back,
+//! brought back, removed; with the wrong account, without credentials, and killed in the middle.
+
+use std::process::Command;
+use std::time::Duration;
+
+use plinth_emulators::Server;
+
+use crate::support::{Ran, Sandbox};
+
+/// One of everything but clusters.
+const STACK: &str = r#"apiVersion: plinth.dev/v1
+kind: Stack
+name: account
+cloud: { provider: aws, region: eu-central-1, accountId: "123456789012" }
+resources:
+  - { kind: "aws:kms/Key", name: main, inputs: { description: for buckets, deletionWindowDays: 7 } }
+  - { kind: "aws:kms/Alias", name: short, inputs: { name: account-main, key: "${main.id}" } }
+  - kind: aws:iam/Policy
+    name: read
+    inputs:
+      document:
+        Version: "2012-10-17"
+        Statement: [ { Effect: Allow, Action: [ "s3:GetObject" ], Resource: "${logs.arn}/*" } ]
+  - kind: aws:iam/Role
+    name: reader
+    inputs:
+      trust:
+        Version: "2012-10-17"
+        Statement: [ { Effect: Allow, Principal: { Service: pods.eks.amazonaws.com }, Action: [ "sts:AssumeRole", "sts:TagSession" ] } ]
+      attached: [ "${read.arn}" ]
+      tags: { team: observability }
+  - kind: aws:s3/Bucket
+    name: logs
+    inputs:
+      name: account-logs
+      forceDestroy: true
+      lifecycle: [ { id: old, expirationDays: 30 } ]
+  - kind: aws:cloudformation/Stack
+    name: network
+    inputs:
+      template:
+        Resources: { Vpc: { Type: "AWS::EC2::VPC", Properties: { CidrBlock: 10.3.0.0/16 } } }
+        Outputs: { VpcId: { Value: { Ref: Vpc } } }
+  - { kind: "aws:iam/OidcProvider", name: issuer, inputs: { url: "https://issuer.example.com/id/1" } }
+"#;
+
+struct Account {
+    server: Server,
+    sandbox: Sandbox,
+}
+
+impl Account {
+    fn new() -> Option<Self> {
+        let server = plinth_emulators::moto()?;
+        server.make_bucket("state");
+        let sandbox = Sandbox::new();
+        sandbox.write("stacks/account.yaml", STACK);
+        Some(Self { server, sandbox })
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.sandbox.command(args);
+        command
+            .args(["-s", "account", "--state", "s3://state/plinth"])
+            .env("AWS_ENDPOINT_URL", self.server.url())
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test");
+        command
+    }
+
+    #[track_caller]
+    fn plinth(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().unwrap())
+    }
+
+    /// A call that Plinth knows nothing of, as other tools make it.
+    #[track_caller]
+    fn call(&self, service: &str, method: &str, path: &str, body: &str) {
+        let signed = format!(
+            "AWS4-HMAC-SHA256 Credential=other/20260101/eu-central-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let headers =
+            [("Authorization", signed.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+        let status = self.server.send(method, path, &headers, body);
+        assert!(status < 300, "{service} {path} {body}: {status}");
+    }
+
+    /// KMS speaks JSON.
+    #[track_caller]
+    fn kms(&self, operation: &str, body: &str) {
+        let signed = "AWS4-HMAC-SHA256 Credential=other/20260101/eu-central-1/kms/aws4_request, SignedHeaders=host, Signature=0";
+        let target = format!("TrentService.{operation}");
+        let headers = [
+            ("Authorization", signed),
+            ("X-Amz-Target", target.as_str()),
+            ("Content-Type", "application/x-amz-json-1.1"),
+        ];
+        let status = self.server.send("POST", "/", &headers, body);
+        assert!(status < 300, "{operation} {body}: {status}");
+    }
+}
+
+#[test]
+fn everything_is_made_kept_and_removed() {
+    let Some(account) = Account::new() else { return };
+    let made = account.plinth(&["apply", "--yes", "--json"]).expect(0);
+    assert_eq!(made.counts(), [7, 0, 0, 0, 0]);
+    assert!(made.err.contains("AWS is reached at"), "{}", made.err);
+    account.plinth(&["plan", "--refresh", "always"]).expect(0);
+    account.plinth(&["drift"]).expect(0);
+
+    // Everything is changed by somebody else.
+    let key = account.plinth(&["output", "aws:kms/Key::main.id"]).expect(0).out.trim().to_owned();
+    account.call("iam", "POST", "/", "Action=UntagRole&RoleName=account-reader&TagKeys.member.1=team");
+    account.call("iam", "POST", "/", "Action=DetachRolePolicy&RoleName=account-reader&PolicyArn=arn:aws:iam::123456789012:policy/account-read");
+    account.call("iam", "POST", "/", "Action=CreatePolicyVersion&PolicyArn=arn:aws:iam::123456789012:policy/account-read&SetAsDefault=true&PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22s3%3APutObject%22%2C%22Resource%22%3A%22%2A%22%7D%5D%7D");
+    account.call("iam", "POST", "/", "Action=DeleteOpenIDConnectProvider&OpenIDConnectProviderArn=arn:aws:iam::123456789012:oidc-provider/issuer.example.com/id/1");
+    account.call("s3", "DELETE", "/account-logs?lifecycle", "");
+    account.kms("DisableKeyRotation", &format!(r#"{{"KeyId":"{key}"}}"#));
+    account.kms("DeleteAlias", r#"{"AliasName":"alias/account-main"}"#);
+    account.call("cloudformation", "POST", "/", "Action=DeleteStack&StackName=account-network");
+    let drift = account.plinth(&["drift", "--format", "json"]).expect(2);
+    for name in ["main", "short", "read", "reader", "logs", "network", "issuer"] {
+        assert!(drift.out.contains(&format!("::{name}\"")), "{name} has drifted: {}", drift.out);
+    }
+    let back = account.plinth(&["apply", "--yes", "--json", "--refresh", "always"]).expect(0);
+    assert_eq!(back.counts()[4], 0);
+    account.plinth(&["drift"]).expect(0);
+    account.plinth(&["plan"]).expect(0);
+
+    let gone = account.plinth(&["destroy", "--yes", "--json"]).expect(0);
+    assert_eq!(gone.counts()[3], 7);
+    let again = account.plinth(&["apply", "--yes", "--json"]).expect(0);
+    assert_eq!(again.counts(), [7, 0, 0, 0, 0]);
+    let same = account.plinth(&["output", "aws:kms/Key::main.id"]).expect(0);
+    assert_eq!(same.out.trim(), key, "the key that was to be deleted is taken back");
+    account.plinth(&["destroy", "--yes"]).expect(0);
+}
+
+#[test]
+fn another_account_is_not_touched() {
+    let Some(account) = Account::new() else { return };
+    account.sandbox.edit("stacks/account.yaml", "123456789012\" }", "210987654321\" }");
+    for command in [vec!["plan"], vec!["apply", "--yes"], vec!["drift"]] {
+        let ran = account.plinth(&command).expect(1);
+        assert!(ran.err.contains("123456789012") && ran.err.contains("210987654321"), "{}", ran.err);
+        assert!(ran.err.contains("account.yaml:4:"), "it says where: {}", ran.err);
+    }
+    let list = account.plinth(&["state", "list"]).expect(0);
+    assert!(!list.out.contains("aws:"), "{}", list.out);
+}
+
+#[test]
+fn without_credentials_nothing_begins() {
+    let Some(account) = Account::new() else { return };
+    let run = |args: &[&str]| {
+        let mut command = account.sandbox.command(args);
+        command.args(["-s", "account"]).env("AWS_ENDPOINT_URL", account.server.url());
+        command.env("AWS_EC2_METADATA_DISABLED", "true");
+        Ran::of(command.output().unwrap())
+    };
+    // What is to come can be seen without an account.
+    run(&["plan"]).expect(2);
+    let ran = run(&["apply", "--yes"]).expect(1);
+    assert!(ran.err.contains("no AWS credentials") && ran.err.contains("AWS_PROFILE"), "{}", ran.err);
+}
+
+#[test]
+fn a_run_that_is_killed_is_taken_up() {
+    let Some(account) = Account::new() else { return };
+    for millis in [150, 400, 700] {
+        let mut child = account.command(&["apply", "--yes"]).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(millis));
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    let ran = account.plinth(&["apply", "--yes", "--json", "--lock-timeout", "90"]).expect(0);
+    assert_eq!(ran.counts()[4], 0);
+    account.plinth(&["plan", "--refresh", "always"]).expect(0);
+    account.plinth(&["drift"]).expect(0);
+    account.plinth(&["destroy", "--yes"]).expect(0);
+}
+
+#[test]
+fn the_policy_that_a_stack_needs_is_told() {
+    let Some(account) = Account::new() else { return };
+    let ran = account.plinth(&["check", "--permissions"]);
+    assert!(ran.out.contains("s3:PutBucketPolicy") && ran.out.contains("role/account-reader"), "{}", ran.out);
+    let policy: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(policy["Version"], "2012-10-17");
+    assert!(ran.err.contains("not known"), "this server has no simulator: {}", ran.err);
+}
