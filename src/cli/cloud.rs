@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use plinth_aws::Settings;
+use plinth_aws::{Aws, Settings};
 use plinth_stacks::model;
 
 /// What says where AWS is, for those whose AWS is somewhere else.
 const AWS_ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
 
+/// The account of a stack. Nothing is called yet.
+pub fn aws(cloud: &model::Aws) -> Aws {
+    Aws::new(aws_settings(cloud))
+}
+
 /// How the account of a stack is reached.
-pub fn aws(cloud: &model::Aws) -> Settings {
+pub fn aws_settings(cloud: &model::Aws) -> Settings {
     let endpoints = aws_endpoints();
     let mut settings = Settings {
         account_id: cloud.account_id.clone(),

@@ -336,7 +336,7 @@ impl Session {
             let kubeconfig = self.kubeconfig();
             let cluster: Arc<dyn Connector> = match &self.loaded.stack.cloud {
                 Cloud::Aws(cloud) => {
-                    let aws = Aws::new(super::cloud::aws(cloud));
+                    let aws = super::cloud::aws(cloud);
                     providers.push(Arc::new(aws.clone()));
                     self.aws = Some(aws.clone());
                     Arc::new(EksConnector::new(aws, kubeconfig))
@@ -398,7 +398,7 @@ impl Session {
         let of_eks = |urn: &Urn| urn.kind() == "aws:eks/Cluster";
         let clusters = self.state.resources.values().filter(|tracked| of_eks(&tracked.urn));
         let clusters = clusters.map(|tracked| &tracked.outputs);
-        plinth_aws::kubeconfig(clusters, &super::cloud::aws(cloud)).ok_or_else(|| {
+        plinth_aws::kubeconfig(clusters, &super::cloud::aws_settings(cloud)).ok_or_else(|| {
             Failure::new("the stack has no cluster yet, so it has no kubeconfig")
                 .help(format!("make it first: plinth apply -s {}", self.name))
         })

@@ -247,6 +247,18 @@ fn associations(inputs: &Value) -> Result<Option<Vec<AddonPodIdentityAssociation
     built.collect::<Result<_>>().map(Some)
 }
 
+/// The inputs, and for what was asked for before and is not any more: nothing, said out loud. What was never asked for is
+/// left alone.
+fn with_dropped(inputs: &Value, recorded: &Recorded) -> Value {
+    let mut inputs = inputs.clone();
+    for (key, nothing) in [("configuration", Value::from("{}")), ("podIdentities", Value::map())] {
+        if inputs.get(key).is_none() && recorded.inputs.get(key).is_some() {
+            inputs.set(&key.into(), nothing);
+        }
+    }
+    inputs
+}
+
 /// EKS preserves only what is there already, so a new add-on knows NONE and OVERWRITE alone.
 fn on_conflict(inputs: &Value, creates: bool) -> ResolveConflicts {
     match inputs.text_at("resolveConflicts") {
@@ -286,7 +298,7 @@ async fn begin_update(call: &Call<'_>, cluster: &str, name: &str, version: &str)
         .addon_name(name)
         .addon_version(version)
         .set_service_account_role_arn(inputs.text_at("roleArn").map(str::to_owned))
-        .configuration_values(inputs.text_at("configuration").unwrap_or("{}"))
+        .set_configuration_values(inputs.text_at("configuration").map(str::to_owned))
         .set_pod_identity_associations(associations(inputs)?)
         .resolve_conflicts(on_conflict(inputs, false))
         .client_request_token(client_token(call, "update"))
@@ -519,6 +531,8 @@ impl Handler for AddOn {
         let (cluster, name) = names(call.inputs)?;
         let target = Target { cluster, of: Of::AddOn(name) };
         target.resume(call).await?;
+        let inputs = with_dropped(call.inputs, recorded);
+        let call = &Call { inputs: &inputs, ..*call };
         let version = wanted_version(call, cluster, name, Some(recorded)).await?;
         let mut tries = 0;
         loop {
@@ -534,16 +548,16 @@ impl Handler for AddOn {
             let live = live(call, cluster, &there).await?;
             settle_tags(call, &live.live.id, &live.tags).await?;
             let (held, wanted) = (self.comparable(&live.live.inputs), self.comparable(call.inputs));
-            let empty = |value: Option<&Value>| value.is_none_or(|value| value.as_str() == Some("{}"));
+            let empty = |value: Option<&Value>| match value {
+                Some(Value::Map(map)) => map.is_empty(),
+                value => value.is_none_or(|value| value.as_str() == Some("{}")),
+            };
             let differs = |key: &str| {
                 let (held, wanted) = (held.get(key), wanted.get(key));
-                held != wanted && !(key == "configuration" && empty(held) && empty(wanted))
+                wanted.is_some() && held != wanted && !(empty(held) && empty(wanted))
             };
-            let asked = |key: &str| wanted.get(key).is_some() && differs(key);
             let changes = there.addon_version() != Some(version.as_str())
-                || differs("configuration")
-                || asked("roleArn")
-                || asked("podIdentities");
+                || ["configuration", "roleArn", "podIdentities"].iter().any(|key| differs(key));
             if !changes && there.status() != Some(&AddonStatus::UpdateFailed) {
                 return self.ready(call, cluster, name).await;
             }
@@ -591,6 +605,23 @@ mod tests {
         assert_eq!(json, AddOn.comparable(&inputs("replicas: 2\nenv:\n  A: '1'\n")));
         assert_ne!(json, AddOn.comparable(&inputs("replicas: 3\nenv:\n  A: '1'\n")));
         assert!(configuration("{unclosed").is_err());
+    }
+
+    #[test]
+    fn what_is_not_asked_for_any_more_is_taken_back_and_nothing_else() {
+        let recorded = Recorded {
+            urn: plinth_provider::Urn::new("dev", "aws:eks/AddOn", "dns").unwrap(),
+            id: String::new(),
+            inputs: Value::from([("configuration", "replicaCount: 3")]),
+            outputs: Value::Null,
+            connection: None,
+            dependencies: Vec::new(),
+            options: plinth_provider::Options::default(),
+            unsettled: false,
+        };
+        let dropped = with_dropped(&Value::from([("name", "coredns")]), &recorded);
+        assert_eq!(dropped.text_at("configuration"), Some("{}"));
+        assert_eq!(dropped.get("podIdentities"), None);
     }
 
     #[test]
