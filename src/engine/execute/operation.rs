@@ -1,6 +1,7 @@
 //! One side effect: a durable intent, the provider's call with its retries, a durable outcome.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -339,7 +340,7 @@ impl Operation {
     }
 
     /// What exists although the operation failed; it must be recorded, or it would be orphaned.
-    async fn left_behind(&self, context: &Context, error: &Error) -> Left {
+    async fn left_behind(&self, context: &Context, error: &Error, begun: bool) -> Left {
         match &self.call {
             Call::Update(recorded) | Call::Delete { recorded, superseded: false } => {
                 Left::Something(Box::new(Recorded {
@@ -360,7 +361,7 @@ impl Operation {
                         Left::Something(Box::new(Recorded { unsettled: true, ..self.recorded(applied) }))
                     }
                     Ok(Ok(_)) => Left::Nothing,
-                    Ok(Err(_)) | Err(_) if may_have_happened(error) => Left::Unknown,
+                    Ok(Err(_)) | Err(_) if begun || may_have_happened(error) => Left::Unknown,
                     Ok(Err(_)) | Err(_) => Left::Nothing,
                 }
             }
@@ -411,6 +412,7 @@ impl Doing {
             shared: shared.clone(),
             redactor: Arc::clone(&redactor),
             last: Mutex::default(),
+            begun: AtomicBool::new(false),
         });
         let context = Context {
             stack: shared.stack.to_string(),
@@ -428,7 +430,7 @@ impl Doing {
             let result = operation.try_until_done(&context, pace.as_ref(), &beside, &reporter).await;
             let left = match &result {
                 Ok(Err(error)) if error.class != Class::Cancelled => {
-                    operation.left_behind(&context, error).await
+                    operation.left_behind(&context, error, reporter.has_begun()).await
                 }
                 _ => Left::Nothing,
             };
@@ -507,9 +509,15 @@ struct StepReporter {
     redactor: Arc<Redactor>,
     /// What was waited for last.
     last: Mutex<Option<String>>,
+    /// Whether the system has accepted something long.
+    begun: AtomicBool,
 }
 
 impl StepReporter {
+    fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     fn last(&self) -> Option<String> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -530,6 +538,7 @@ impl Reporter for StepReporter {
     }
 
     async fn started(&self, handle: &str) -> plinth_provider::Result<()> {
+        self.begun.store(true, Ordering::Relaxed);
         let event = LogEvent::Started { op: self.op, handle: handle.to_owned() };
         match self.shared.writer.append(vec![event]).await {
             Ok(_) => Ok(()),

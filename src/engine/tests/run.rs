@@ -240,6 +240,21 @@ async fn a_create_of_which_nobody_knows_stays_open_until_somebody_does() {
 }
 
 #[tokio::test]
+async fn what_was_begun_when_the_credentials_ended_is_not_forgotten() {
+    let bench = Bench::new();
+    bench.world.denied.lock().unwrap().push("slow".into());
+    bench.world.unseen.store(true, Ordering::SeqCst);
+    let report = bench.apply(vec![thing(FREE, "slow", &[], &[])]).await;
+    assert_eq!(report.counts.failed, 1);
+    let state = bench.state().await;
+    assert_eq!((state.resources.len(), state.pending.len()), (0, 1), "the intent has no outcome yet");
+    bench.world.denied.lock().unwrap().clear();
+    bench.world.unseen.store(false, Ordering::SeqCst);
+    bench.apply(Vec::new()).await;
+    assert_eq!(bench.world.live().len(), 0, "found again, and deleted");
+}
+
+#[tokio::test]
 async fn an_alias_renames_without_recreating() {
     let bench = Bench::new();
     bench.apply(vec![thing(FREE, "old", &[("value", "1")], &[])]).await;

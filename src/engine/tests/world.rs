@@ -35,6 +35,8 @@ pub struct World {
     pub lose_reply_in: AtomicU64,
     /// What is made and then waited for without end.
     pub hangs: Mutex<Vec<String>>,
+    /// What is begun under a handle, and whose end the caller may not see.
+    pub denied: Mutex<Vec<String>>,
     /// Nobody can look what is there.
     pub unseen: std::sync::atomic::AtomicBool,
     serial: AtomicU64,
@@ -188,6 +190,10 @@ impl Provider for Fake {
         if world.hangs.lock().unwrap().iter().any(|name| name == request.urn.name()) {
             context.reporter.waiting("0/3 nodes are there");
             std::future::pending::<()>().await;
+        }
+        if world.denied.lock().unwrap().iter().any(|name| name == request.urn.name()) {
+            context.reporter.started("operation-1").await?;
+            return Err(Error::new(Class::Denied, "the credentials have expired"));
         }
         world.reply(Applied { outputs: outputs(&id, request.inputs), id })
     }
