@@ -331,6 +331,11 @@ impl Session {
             providers.push(Arc::new(LocalCloud::new(place.clone())));
             providers
                 .push(Arc::new(Kubernetes::new(Arc::new(Embedded::new(place.clone(), &self.home.place)))));
+            if let Cloud::Aws(cloud) = &self.loaded.stack.cloud {
+                // What the stack file itself asks of AWS; the platform stands on the embedded cloud.
+                let notes = self.home.place.with_file_name("aws");
+                providers.push(Arc::new(plinth_aws::Rehearsal::new(&cloud.region, &notes)));
+            }
             self.place = Some(place);
         } else {
             let kubeconfig = self.kubeconfig();

@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use plinth_emulators::Server;
+use plinth_emulators::{AwsCall, AwsFault, Eks, Server};
 
 use crate::support::{Ran, Sandbox};
 
@@ -47,6 +47,8 @@ resources:
 
 struct Account {
     server: Server,
+    /// Stands before the server, and makes things go wrong.
+    front: Eks,
     sandbox: Sandbox,
 }
 
@@ -56,14 +58,14 @@ impl Account {
         server.make_bucket("state");
         let sandbox = Sandbox::new();
         sandbox.write("stacks/account.yaml", STACK);
-        Some(Self { server, sandbox })
+        Some(Self { front: Eks::before(&server.url()), server, sandbox })
     }
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = self.sandbox.command(args);
         command
             .args(["-s", "account", "--state", "s3://state/plinth"])
-            .env("AWS_ENDPOINT_URL", self.server.url())
+            .env("AWS_ENDPOINT_URL", self.front.url())
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ALLOW_HTTP", "true")
             .env("AWS_ACCESS_KEY_ID", "test")
@@ -192,4 +194,91 @@ fn the_policy_that_a_stack_needs_is_told() {
     let policy: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(policy["Version"], "2012-10-17");
     assert!(ran.err.contains("not known"), "this server has no simulator: {}", ran.err);
+}
+
+/// Whether a call is about the account itself, and not about the state that lies in a bucket of it.
+fn is_of_the_account(call: &AwsCall) -> bool {
+    call.service != "sts" && !call.target.contains("/state")
+}
+
+#[test]
+fn throttled_calls_change_nothing() {
+    let Some(account) = Account::new() else { return };
+    let mut count = 0;
+    account.front.judge(move |call| {
+        count += u32::from(is_of_the_account(call));
+        match (is_of_the_account(call) && count % 5 == 3, call.service.as_str()) {
+            (true, "s3") => AwsFault::Refuse(503, "SlowDown", "Please reduce your request rate.".to_owned()),
+            (true, "kms") => AwsFault::Refuse(400, "ThrottlingException", "Rate exceeded".to_owned()),
+            (true, _) => AwsFault::Refuse(400, "Throttling", "Rate exceeded".to_owned()),
+            _ => AwsFault::Pass,
+        }
+    });
+    let made = account.plinth(&["apply", "--yes", "--json"]).expect(0);
+    assert_eq!(made.counts()[4], 0);
+    account.front.judge(|_| AwsFault::Pass);
+    account.plinth(&["plan", "--refresh", "always"]).expect(0);
+    account.plinth(&["destroy", "--yes"]).expect(0);
+}
+
+#[test]
+fn credentials_that_end_in_the_middle_are_said_and_the_next_run_continues() {
+    let Some(account) = Account::new() else { return };
+    let mut count = 0;
+    account.front.judge(move |call| {
+        count += u32::from(is_of_the_account(call) && call.target.starts_with('P'));
+        if is_of_the_account(call) && count > 12 {
+            AwsFault::Refuse(
+                400,
+                "ExpiredToken",
+                "The security token included in the request is expired".to_owned(),
+            )
+        } else {
+            AwsFault::Pass
+        }
+    });
+    let ended = account.plinth(&["apply", "--yes"]).expect(1);
+    let said = format!("{}{}", ended.out, ended.err);
+    assert!(said.contains("expired") && said.contains("log in again"), "{said}");
+    account.front.judge(|_| AwsFault::Pass);
+    account.plinth(&["apply", "--yes"]).expect(0);
+    account.plinth(&["plan", "--refresh", "always"]).expect(0);
+    account.plinth(&["drift"]).expect(0);
+}
+
+#[test]
+fn a_permission_that_is_missing_and_a_name_that_is_taken_are_named() {
+    let Some(account) = Account::new() else { return };
+    let text =
+        "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: kms:CreateKey on resource: *";
+    account.front.judge(move |call| match (call.service.as_str(), call.target.as_str()) {
+        ("s3", "HEAD /account-logs" | "HEAD /account-logs/") => {
+            AwsFault::Refuse(403, "AccessDenied", "Forbidden".to_owned())
+        }
+        ("iam", "POST /") => AwsFault::Pass,
+        ("kms", _) => AwsFault::Refuse(400, "AccessDeniedException", text.to_owned()),
+        _ => AwsFault::Pass,
+    });
+    let ran = account.plinth(&["apply", "--yes"]).expect(1);
+    let said = format!("{}{}", ran.out, ran.err);
+    assert!(said.contains("kms:") && said.contains("is not authorized"), "{said}");
+    assert!(said.contains("account-logs is taken by another account"), "{said}");
+    // What has nothing to do with either is made.
+    assert!(account.plinth(&["state", "list"]).expect(0).out.contains("network"), "{said}");
+}
+
+#[test]
+fn resources_of_an_account_are_rehearsed_without_one() {
+    let sandbox = Sandbox::new();
+    sandbox.write("stacks/account.yaml", STACK);
+    let run = |args: &[&str]| {
+        let mut all = args.to_vec();
+        all.extend(["-s", "account", "--rehearse"]);
+        sandbox.plinth(&all)
+    };
+    assert_eq!(run(&["apply", "--yes", "--json"]).expect(0).counts(), [7, 0, 0, 0, 0]);
+    run(&["plan", "--refresh", "always"]).expect(0);
+    let bucket = run(&["output", "aws:s3/Bucket::logs.arn"]).expect(0);
+    assert_eq!(bucket.out.trim(), "arn:aws:s3:::account-logs");
+    assert_eq!(run(&["destroy", "--yes", "--json"]).expect(0).counts()[3], 7);
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::retry::RetryConfig;
+use aws_sdk_kms::config::Builder;
 use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
 use futures::StreamExt;
 use plinth_provider::fields::{ANY, Field, Shape, TAGS};
@@ -360,6 +362,9 @@ impl Handler for Key {
                 .multi_region(is_on(call.inputs, "multiRegion"))
                 .policy(&text)
                 .set_tags(Some(tag_list(&marks::tags(call.urn, call.inputs))?))
+                .customize()
+                // Tried again after a lost answer, it would make a second key: it is looked first, by the next try.
+                .config_override(Builder::new().retry_config(RetryConfig::disabled()))
                 .send()
                 .await
                 .map_err(|error| failed("kms:CreateKey", call.urn.name(), error))

@@ -222,7 +222,7 @@ pub(crate) fn texts(inputs: &Value, key: &str) -> Vec<String> {
 
 /// Whether an input is there and true.
 pub(crate) fn is_on(inputs: &Value, key: &str) -> bool {
-    inputs.get(key) == Some(&Value::Bool(true))
+    inputs.at(&key.into()) == Some(&Value::Bool(true))
 }
 
 /// A whole number that fits AWS's 32 bits; checked inputs hold no others.

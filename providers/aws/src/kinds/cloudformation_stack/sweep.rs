@@ -5,14 +5,15 @@ use plinth_provider::{Class, Result};
 
 use crate::ec2::{call as ec2, texts};
 use crate::error::refused;
-use crate::kinds::Call;
+use crate::kinds::{Call, text};
 
 /// The tag of interfaces that the plugin makes for pods, with the machine's id.
 const POD_INTERFACE: &str = "node.k8s.amazonaws.com/instance_id";
 
 /// Removes what stands in the way of the stack's networks, and nothing that is in use; how many things that were.
 pub(super) async fn sweep(call: &Call<'_>, id: &str) -> Result<usize> {
-    let held = call.aws.cloudformation.describe_stack_resources().stack_name(id).send().await;
+    let name = text(call.inputs, "name")?;
+    let held = call.aws.cloudformation.describe_stack_resources().stack_name(name).send().await;
     let held = held.map_err(|error| refused("cloudformation:DescribeStackResources", id, error))?;
     let of = |kind: &str| -> Vec<String> {
         let resources = held.stack_resources().iter();

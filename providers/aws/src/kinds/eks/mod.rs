@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use plinth_provider::{Class, Error, Lane, Result, Value};
 
-use super::Call;
+use super::{Call, is_on, texts};
 use crate::error::{failed, is_missing, refused};
 use crate::marks;
 
@@ -154,15 +154,6 @@ fn broken(what: &str, status: &str, issues: &str) -> Error {
 
 fn gone(what: &str) -> Error {
     Error::new(Class::NotFound, format!("{what} is gone"))
-}
-
-fn texts(inputs: &Value, key: &str) -> Vec<String> {
-    let list = inputs.get(key).and_then(Value::as_list).unwrap_or_default();
-    list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-fn is_on(inputs: &Value, key: &str) -> bool {
-    inputs.at(&key.into()) == Some(&Value::Bool(true))
 }
 
 fn list<T: Into<Value>>(texts: impl IntoIterator<Item = T>) -> Value {
