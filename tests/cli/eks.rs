@@ -46,10 +46,10 @@ resources:
   - kind: aws:eks/PodIdentityAssociation
     name: loki
     inputs: { cluster: "${main.name}", namespace: loki, serviceAccount: loki, roleArn: "${nodes.arn}" }
-  - { kind: "k8s:v1/Namespace", name: loki, inputs: { metadata: { name: loki } } }
+  - { kind: "k8s:v1/Namespace", name: logs, inputs: { metadata: { name: loki } } }
   - kind: k8s:v1/ConfigMap
     name: note
-    inputs: { metadata: { name: note, namespace: loki }, data: { cluster: "${main.name}", version: "${main.version}" } }
+    inputs: { metadata: { name: note, namespace: "${logs.metadata.name}" }, data: { cluster: "${main.name}", version: "${main.version}" } }
 "#;
 
 /// How many resources that are.
