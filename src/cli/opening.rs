@@ -1,9 +1,11 @@
-//! A stack's log, opened while the rest of its file is still judged: both take about as long, and neither needs the other.
+//! A stack's log, opened while the stack file is read and judged: both take about as long, and neither needs the other.
 
-use plinth_stacks::file::Draft;
+use std::path::Path;
+
+use plinth_stacks::file::{self, Draft};
 use plinth_stacks::model::Settings;
-use plinth_state::{Log, State};
-use tokio::task::JoinHandle;
+use plinth_state::{Log, State, folder_of};
+use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use super::session::Home;
@@ -13,19 +15,41 @@ use super::stack_args::StackArgs;
 pub struct Opening {
     name: String,
     settings: Settings,
-    task: JoinHandle<plinth_state::Result<(Log, State)>>,
+    opened: oneshot::Receiver<plinth_state::Result<(Log, State)>>,
 }
 
 impl Opening {
-    /// Begins, if the file says where state lives and nothing is wrong with that. Whatever is wrong is told by who opens
-    /// the log after the file was judged.
-    pub fn begin(args: &StackArgs, draft: &Draft) -> Option<Self> {
-        let (name, settings) = draft.outline()?;
+    /// Begins before the stack file is read, if it is a large one that tells at a glance where state lives.
+    pub fn at_a_glance(args: &StackArgs, file: &Path) -> Option<Self> {
+        Self::begin(args, file::outline(file)?)
+    }
+
+    /// Begins before the stack file is judged, if it says where state lives and nothing is wrong with that. Whatever is
+    /// wrong is told by who opens the log after the file was judged.
+    pub fn of_draft(args: &StackArgs, draft: &Draft) -> Option<Self> {
+        Self::begin(args, draft.outline()?)
+    }
+
+    fn begin(args: &StackArgs, (name, settings): (String, Settings)) -> Option<Self> {
         let home = Home::of(&args.place, settings.state.as_deref(), &name).ok()?;
         let keys = home.keys(&args.place, &settings.encryption).ok()?;
         let stack = name.clone();
-        let open = async move { Log::open(super::storage::open(&home.url).await?, &stack, keys).await };
-        Some(Self { name, settings, task: tokio::spawn(open) })
+        let (tell, opened) = oneshot::channel();
+        if folder_of(&home.url).is_some() && keys.are_local() {
+            // What lies on this machine is read fastest by one thread that does nothing else.
+            let open = move || {
+                let backend = futures::executor::block_on(super::storage::open(&home.url))?;
+                Log::open_here(backend, &stack, keys)
+            };
+            std::thread::Builder::new()
+                .name("plinth-open".to_owned())
+                .spawn(move || drop(tell.send(open())))
+                .ok()?;
+        } else {
+            let open = async move { Log::open(super::storage::open(&home.url).await?, &stack, keys).await };
+            tokio::spawn(async move { drop(tell.send(open.await)) });
+        }
+        Some(Self { name, settings, opened })
     }
 
     /// Whether it is the log of this stack.
@@ -40,9 +64,9 @@ impl Opening {
     /// # Errors
     /// When it cannot be opened.
     pub async fn opened(self) -> Result<(Log, State), Failure> {
-        match self.task.await {
+        match self.opened.await {
             Ok(opened) => Ok(opened?),
-            Err(error) => Err(Failure::new(format!("the log was not opened: {error}"))),
+            Err(_) => Err(Failure::new("the log was not opened: its reader ended early")),
         }
     }
 }

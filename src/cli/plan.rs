@@ -106,7 +106,10 @@ impl Plan {
                 present::out(&format!("The plan is saved; apply it with: plinth apply {}\n", out.display()));
             }
         }
-        Ok(if plan.has_changes() { Code::Pending } else { Code::Done })
+        let code = if plan.has_changes() { Code::Pending } else { Code::Done };
+        // The process ends here. Taking apart what was read piece by piece would take a tenth of a short command's time.
+        std::mem::forget((session, target, plan));
+        Ok(code)
     }
 
     /// Why each of the named steps is there. What the scope leaves out is explained by a plan of the whole stack.

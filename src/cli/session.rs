@@ -217,9 +217,10 @@ impl Session {
         former: Option<FormerKeys<'_>>,
     ) -> Result<Self, Failure> {
         let file = args.file();
-        let draft = tracing::info_span!("read").in_scope(|| read(&file, &args.stack))?;
         let plain = faults.is_none() && args.place.faults.is_none() && former.is_none();
-        let opening = if plain { Opening::begin(args, &draft) } else { None };
+        let opening = if plain { Opening::at_a_glance(args, &file) } else { None };
+        let draft = tracing::info_span!("read").in_scope(|| read(&file, &args.stack))?;
+        let opening = opening.or_else(|| if plain { Opening::of_draft(args, &draft) } else { None });
         let loaded = tracing::info_span!("judge").in_scope(|| draft.judged(&variable))?;
         let name = loaded.stack.name.to_string();
         let home = Home::of(&args.place, loaded.stack.settings.state.as_deref(), &name)?;
@@ -688,9 +689,23 @@ fn without_tree(loaded: Loaded) -> Loaded {
 }
 
 fn digest(tree: &serde_json::Value) -> String {
-    Sha256::digest(tree.to_string())
-        .iter()
-        .fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+    struct Hashing(Sha256);
+
+    impl std::io::Write for Hashing {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut hashing = Hashing(Sha256::new());
+    // Neither JSON that was read nor hashing can fail.
+    let _ = serde_json::to_writer(&mut hashing, tree);
+    hashing.0.finalize().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn stack_secrets(state: &State, args: &StackArgs) -> StackSecrets {

@@ -8,7 +8,7 @@ use plinth_provider::{Recorded, Resource};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::lines::{Builder, Flaw, Parsed, VERSION, item, item_text, items, seal_text};
+use crate::lines::{Builder, Flaw, Parsed, VERSION, item_text, items, seal_text};
 use crate::{
     Base, DataKeys, Incoming, Lease, PendingOp, Result, Revision, StackSecret, State, Tracked, WrappedKey,
 };
@@ -99,45 +99,76 @@ fn section<T: Serialize>(
     Ok(())
 }
 
-/// The position of a checkpoint, and the wrapped data key that it holds: what its secrets open with.
-pub(crate) fn position_and_key(bytes: &[u8]) -> Result<(u64, Option<WrappedKey>), Flaw> {
-    let header: Header = Parsed::new(bytes)?.header()?;
-    Ok((header.seq, header.key))
+/// A checkpoint whose bytes are whole, and whose secrets are still sealed.
+pub(crate) struct Whole {
+    parsed: Parsed<Bytes>,
+    header: Header,
 }
 
-/// Reads a checkpoint.
-pub(crate) fn decode(bytes: &[u8], stack: &str, keys: &DataKeys) -> Result<State, Flaw> {
-    let parsed = Parsed::new(bytes)?;
-    let secrets: Vec<(String, StackSecret)> = items(parsed.section(SECRETS), keys)?;
-    let resources: Vec<Tracked> = items(parsed.section(RESOURCES), keys)?;
-    let declared: Vec<Resource> = items(parsed.section(DECLARED), keys)?;
-    let pending: Vec<PendingOp> = items(parsed.section(PENDING), keys)?;
-    let superseded: Vec<Recorded> = items(parsed.section(SUPERSEDED), keys)?;
-    let incoming: Vec<Incoming> = items(parsed.section(INCOMING), keys)?;
-    let revisions: Vec<Revision> =
-        parsed.section(REVISIONS).iter().map(|line| item(line, keys)).collect::<Result<_, _>>()?;
-    Ok(State {
-        secrets: secrets.into_iter().collect(),
-        resources: resources
-            .into_iter()
-            .map(|tracked| (tracked.recorded.urn.clone(), Arc::new(tracked)))
-            .collect(),
-        superseded: superseded.into_iter().map(Arc::new).collect(),
-        pending: pending.into_iter().map(|op| (op.intent.op, Arc::new(op))).collect(),
-        declared: declared.into_iter().map(|resource| (resource.urn.clone(), Arc::new(resource))).collect(),
-        incoming: incoming.into_iter().map(|incoming| (incoming.transfer, Arc::new(incoming))).collect(),
-        revisions: revisions.into_iter().map(Arc::new).collect(),
-        ..plain(&parsed, stack)?
-    })
+impl Whole {
+    /// Checks the bytes.
+    pub fn new(bytes: Bytes) -> Result<Self, Flaw> {
+        let parsed = Parsed::new(bytes)?;
+        let header = parsed.header()?;
+        Ok(Self { parsed, header })
+    }
+
+    /// Its position.
+    pub fn seq(&self) -> u64 {
+        self.header.seq
+    }
+
+    /// The wrapped data key that it holds: what its secrets open with.
+    pub fn key(&self) -> Option<&WrappedKey> {
+        self.header.key.as_ref()
+    }
+
+    /// The position and the hash of the entry that it was made at.
+    pub fn place(&self) -> (u64, String) {
+        (self.header.seq, self.header.hash.clone())
+    }
+
+    /// The hash of all its bytes.
+    pub fn object_hash(&self) -> &str {
+        &self.parsed.hash
+    }
+
+    /// The state that it holds.
+    pub fn state(self, stack: &str, keys: &DataKeys) -> Result<State, Flaw> {
+        let Self { parsed, header } = self;
+        let plain = plain(header, stack)?;
+        let secrets: Vec<(String, StackSecret)> = items(&parsed.section(SECRETS), keys)?;
+        let resources: Vec<Tracked> = items(&parsed.section(RESOURCES), keys)?;
+        let declared: Vec<Resource> = items(&parsed.section(DECLARED), keys)?;
+        let pending: Vec<PendingOp> = items(&parsed.section(PENDING), keys)?;
+        let superseded: Vec<Recorded> = items(&parsed.section(SUPERSEDED), keys)?;
+        let incoming: Vec<Incoming> = items(&parsed.section(INCOMING), keys)?;
+        let revisions: Vec<Revision> = items(&parsed.section(REVISIONS), keys)?;
+        Ok(State {
+            secrets: secrets.into_iter().collect(),
+            resources: resources
+                .into_iter()
+                .map(|tracked| (tracked.recorded.urn.clone(), Arc::new(tracked)))
+                .collect(),
+            superseded: superseded.into_iter().map(Arc::new).collect(),
+            pending: pending.into_iter().map(|op| (op.intent.op, Arc::new(op))).collect(),
+            declared: declared
+                .into_iter()
+                .map(|resource| (resource.urn.clone(), Arc::new(resource)))
+                .collect(),
+            incoming: incoming.into_iter().map(|incoming| (incoming.transfer, Arc::new(incoming))).collect(),
+            revisions: revisions.into_iter().map(Arc::new).collect(),
+            ..plain
+        })
+    }
+
+    /// Of the state what takes no key: the plain fields.
+    pub fn plain_state(self, stack: &str) -> Result<State, Flaw> {
+        plain(self.header, stack)
+    }
 }
 
-/// Reads of a checkpoint what takes no key: the plain fields.
-pub(crate) fn decode_plain(bytes: &[u8], stack: &str) -> Result<State, Flaw> {
-    plain(&Parsed::new(bytes)?, stack)
-}
-
-fn plain(parsed: &Parsed<'_>, stack: &str) -> Result<State, Flaw> {
-    let header: Header = parsed.header()?;
+fn plain(header: Header, stack: &str) -> Result<State, Flaw> {
     if header.stack != stack {
         return Err(Flaw::Damage(format!("it belongs to the stack `{}`", header.stack)));
     }
@@ -161,10 +192,4 @@ fn plain(parsed: &Parsed<'_>, stack: &str) -> Result<State, Flaw> {
 /// The hash of an object's bytes, when they are whole.
 pub(crate) fn object_hash(bytes: &[u8]) -> Result<String, Flaw> {
     Ok(Parsed::new(bytes)?.hash)
-}
-
-/// The position and the hash of the entry that a checkpoint was made at; opens no secrets.
-pub(crate) fn place(bytes: &[u8]) -> Option<(u64, String)> {
-    let header: Header = Parsed::new(bytes).ok()?.header().ok()?;
-    Some((header.seq, header.hash))
 }

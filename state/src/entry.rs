@@ -59,10 +59,13 @@ pub(crate) struct Header {
 
 const EVENTS: &str = "events";
 
-/// Runs what would hold up an async task on a thread of its own.
+/// Runs what would hold up an async task on a thread of its own; right here where there is no runtime to hold up.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return work();
+    }
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| crate::Error::Closed { why: format!("a background thread failed: {error}") })?
@@ -200,7 +203,7 @@ pub(crate) fn key_of(bytes: &[u8]) -> Option<crate::WrappedKey> {
 /// Reads an entry without any key: what it tells of leases, of the log itself and of transfers, and nothing else.
 pub(crate) fn skim(bytes: &[u8]) -> Result<Entry, Flaw> {
     let parsed = Parsed::new(bytes)?;
-    let plain = |line: &&str| -> Option<Event> {
+    let plain = |line: &str| -> Option<Event> {
         let event = match line.contains("\"$sealed\"") {
             // What was sent may hold secrets; that it was does not.
             true => sent(line)?,
@@ -219,7 +222,7 @@ pub(crate) fn skim(bytes: &[u8]) -> Result<Entry, Flaw> {
             _ => None,
         }
     };
-    let events = parsed.section(EVENTS).iter().filter_map(plain).collect();
+    let events = parsed.section(EVENTS).into_iter().filter_map(plain).collect();
     let Header { version, seq, prev, epoch, writer, time, stack, stands_for } = parsed.header()?;
     let hash = stands_for.unwrap_or_else(|| parsed.hash.clone());
     Ok(Entry { version, seq, prev, epoch, writer, time, stack, events, hash })
@@ -236,18 +239,20 @@ fn sent(line: &str) -> Option<Event> {
     (r#type == "sent").then(|| Event::Sent { transfer, to, edit: Box::default() })
 }
 
-fn installed_key(parsed: &Parsed<'_>) -> Option<crate::WrappedKey> {
+/// The key that an entry installs, if it installs one.
+pub(crate) fn installed_key<T: AsRef<[u8]>>(parsed: &Parsed<T>) -> Option<crate::WrappedKey> {
     // Inside a text the quotes would be escaped.
-    let line = parsed.section(EVENTS).iter().find(|line| line.contains("\"type\":\"keyInstalled\""))?;
+    let line = parsed.section(EVENTS).into_iter().find(|line| line.contains("\"type\":\"keyInstalled\""))?;
     match item::<Event>(line, &DataKeys::default()) {
         Ok(Event::KeyInstalled { key }) => Some(key),
         _ => None,
     }
 }
 
-fn read(parsed: &Parsed<'_>, keys: &DataKeys) -> Result<Entry, Flaw> {
+/// Reads an entry whose bytes are whole.
+pub(crate) fn read<T: AsRef<[u8]>>(parsed: &Parsed<T>, keys: &DataKeys) -> Result<Entry, Flaw> {
     let Header { version, seq, prev, epoch, writer, time, stack, stands_for } = parsed.header()?;
-    let events = items(parsed.section(EVENTS), keys)?;
+    let events = items(&parsed.section(EVENTS), keys)?;
     let hash = stands_for.unwrap_or_else(|| parsed.hash.clone());
     Ok(Entry { version, seq, prev, epoch, writer, time, stack, events, hash })
 }

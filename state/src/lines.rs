@@ -5,6 +5,7 @@
 //! are parsed on every core.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -148,70 +149,96 @@ impl Flaw {
 
 /// An object taken apart.
 #[derive(Debug)]
-pub(crate) struct Parsed<'a> {
+pub(crate) struct Parsed<T> {
+    bytes: T,
     header: String,
-    sections: Vec<(&'a str, Vec<&'a str>)>,
+    sections: Vec<Section>,
     /// Hash of all bytes.
     pub hash: String,
 }
 
-impl<'a> Parsed<'a> {
-    /// Checks version and checksum and takes the bytes apart.
-    pub fn new(bytes: &'a [u8]) -> Result<Self, Flaw> {
-        if bytes.is_empty() {
-            return Err(Flaw::damage("it is empty"));
-        }
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| Flaw::damage(format!("it is not text from byte {} on", error.valid_up_to())))?;
-        let split = text.len().checked_sub(TRAILER_LEN).and_then(|at| text.split_at_checked(at));
-        let said = split.and_then(|(_, trailer)| trailer.strip_prefix(TRAILER)?.strip_suffix("\"}\n"));
-        let (Some((body, trailer)), Some(said)) = (split, said) else {
-            // A newer format may be laid out differently; what has our layout has to match its checksum first.
-            return Err(newer_version(bytes).map_or_else(
-                || Flaw::damage("it ends too early or with other than its checksum"),
-                Flaw::Newer,
-            ));
-        };
-        let mut hasher = Sha256::new();
-        hasher.update(body);
-        if hex(&hasher.clone().finalize()) != said {
-            return Err(Flaw::damage("its content does not match its checksum"));
-        }
-        hasher.update(trailer);
-        let hash = spell(&hasher.finalize());
+/// Where a list stands: its name, and its items.
+#[derive(Debug)]
+struct Section {
+    name: Range<usize>,
+    items: Vec<Range<usize>>,
+}
 
-        let mut lines = body.lines();
-        let first = lines.next().and_then(|line| line.strip_suffix(','));
-        let header =
-            format!("{}}}", first.ok_or_else(|| Flaw::damage("its first line is not that of a record"))?);
-        let version = serde_json::from_str::<Version>(&header)
-            .map_err(|error| Flaw::damage(format!("its first line: {error}")))?
-            .version;
-        if version > VERSION {
-            return Err(Flaw::Newer(version));
-        }
-        let mut sections: Vec<(&str, Vec<&str>)> = Vec::new();
-        for line in lines {
-            if let Some(name) = line.strip_prefix('"').and_then(|line| line.strip_suffix("\":[")) {
-                sections.push((name, Vec::new()));
-            } else if !matches!(line, "]" | "],") {
-                let (_, items) =
-                    sections.last_mut().ok_or_else(|| Flaw::damage("it has a line outside of any list"))?;
-                items.push(line.strip_suffix(',').unwrap_or(line));
-            }
-        }
-        Ok(Self { header, sections, hash })
+impl<T: AsRef<[u8]>> Parsed<T> {
+    /// Checks version and checksum and takes the bytes apart.
+    pub fn new(bytes: T) -> Result<Self, Flaw> {
+        let (header, sections, hash) = take_apart(bytes.as_ref())?;
+        Ok(Self { bytes, header, sections, hash })
+    }
+
+    fn text(&self, range: &Range<usize>) -> &str {
+        // Of bytes that were text when they were taken apart.
+        self.bytes
+            .as_ref()
+            .get(range.clone())
+            .and_then(|part| std::str::from_utf8(part).ok())
+            .unwrap_or_default()
     }
 
     /// The plain fields.
-    pub fn header<T: DeserializeOwned>(&self) -> Result<T, Flaw> {
+    pub fn header<H: DeserializeOwned>(&self) -> Result<H, Flaw> {
         serde_json::from_str(&self.header).map_err(|error| Flaw::damage(format!("its first line: {error}")))
     }
 
     /// The lines of a list; none when it has no such list.
-    pub fn section(&self, name: &str) -> &[&'a str] {
-        self.sections.iter().find(|(found, _)| *found == name).map_or(&[], |(_, lines)| lines)
+    pub fn section(&self, name: &str) -> Vec<&str> {
+        let found = self.sections.iter().find(|section| self.text(&section.name) == name);
+        found.map(|section| section.items.iter().map(|item| self.text(item)).collect()).unwrap_or_default()
     }
+}
+
+fn take_apart(bytes: &[u8]) -> Result<(String, Vec<Section>, String), Flaw> {
+    if bytes.is_empty() {
+        return Err(Flaw::damage("it is empty"));
+    }
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| Flaw::damage(format!("it is not text from byte {} on", error.valid_up_to())))?;
+    let split = text.len().checked_sub(TRAILER_LEN).and_then(|at| text.split_at_checked(at));
+    let said = split.and_then(|(_, trailer)| trailer.strip_prefix(TRAILER)?.strip_suffix("\"}\n"));
+    let (Some((body, trailer)), Some(said)) = (split, said) else {
+        // A newer format may be laid out differently; what has our layout has to match its checksum first.
+        return Err(newer_version(bytes)
+            .map_or_else(|| Flaw::damage("it ends too early or with other than its checksum"), Flaw::Newer));
+    };
+    let mut hasher = Sha256::new();
+    hasher.update(body);
+    if hex(&hasher.clone().finalize()) != said {
+        return Err(Flaw::damage("its content does not match its checksum"));
+    }
+    hasher.update(trailer);
+    let hash = spell(&hasher.finalize());
+
+    let mut lines = body.lines();
+    let first = lines.next().and_then(|line| line.strip_suffix(','));
+    let header =
+        format!("{}}}", first.ok_or_else(|| Flaw::damage("its first line is not that of a record"))?);
+    let version = serde_json::from_str::<Version>(&header)
+        .map_err(|error| Flaw::damage(format!("its first line: {error}")))?
+        .version;
+    if version > VERSION {
+        return Err(Flaw::Newer(version));
+    }
+    let start = body.as_ptr().addr();
+    let place = |part: &str| {
+        let from = part.as_ptr().addr() - start;
+        from..from + part.len()
+    };
+    let mut sections: Vec<Section> = Vec::new();
+    for line in lines {
+        if let Some(name) = line.strip_prefix('"').and_then(|line| line.strip_suffix("\":[")) {
+            sections.push(Section { name: place(name), items: Vec::new() });
+        } else if !matches!(line, "]" | "],") {
+            let section =
+                sections.last_mut().ok_or_else(|| Flaw::damage("it has a line outside of any list"))?;
+            section.items.push(place(line.strip_suffix(',').unwrap_or(line)));
+        }
+    }
+    Ok((header, sections, hash))
 }
 
 /// Reads one item, its secrets opened.
@@ -239,7 +266,7 @@ fn without_values(error: &serde_json::Error) -> &'static str {
 
 /// Reads many items, on every core when that pays.
 pub(crate) fn items<T: DeserializeOwned + Send>(lines: &[&str], keys: &DataKeys) -> Result<Vec<T>, Flaw> {
-    const WORTH_A_THREAD: usize = 512;
+    const WORTH_A_THREAD: usize = 4096;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let share = lines.len().div_ceil(cores).max(WORTH_A_THREAD);
     if lines.len() <= share {

@@ -10,13 +10,13 @@ use plinth_provider::{Resource, Urn};
 use uuid::Uuid;
 
 use crate::append::{Landed, create};
-use crate::entry::{Place, blocking, decode, encode, key_of, skim, texts};
-use crate::lines::Flaw;
+use crate::checkpoint::Whole;
+use crate::entry::{Place, blocking, encode, installed_key, key_of, read, skim, texts};
+use crate::lines::{Flaw, Parsed};
 use crate::reader::Reader;
 use crate::ring::KeyRing;
 use crate::{
     Backend, Clock, DataKeys, Entry, Error, Event, Former, Keys, Result, Retention, State, WrappedKey,
-    checkpoint,
 };
 
 /// How often a log is read again that seems to lack something: entries may have been compacted away meanwhile.
@@ -61,14 +61,14 @@ impl Tail {
     pub fn is_long(&self, newest: u64, running: bool) -> bool {
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let (entries, bytes) = (newest.saturating_sub(load(&self.checkpoint)), load(&self.bytes));
-        let in_proportion = bytes >= load(&self.size) / 2;
+        let size = load(&self.size);
         match running {
             true => {
                 let much = entries >= CHECKPOINT_EVERY.0 || bytes >= CHECKPOINT_EVERY.1;
-                much && (in_proportion || entries >= MOST_ENTRIES)
+                much && (bytes >= 2 * size || entries >= MOST_ENTRIES)
             }
             // Entries tell every step; the checkpoint only what came out, which is read in a third of the time.
-            false => entries >= CHECKPOINT_EVERY.0 || (bytes >= WORTH_READING_LESS && in_proportion),
+            false => entries >= CHECKPOINT_EVERY.0 || (bytes >= WORTH_READING_LESS && bytes >= size / 2),
         }
     }
 
@@ -88,6 +88,18 @@ impl Log {
     /// When storage fails, the log is damaged or of a newer format, or the key does not open the stack's data key.
     pub async fn open(backend: Arc<dyn Backend>, stack: &str, keys: Keys) -> Result<(Self, State)> {
         Self::unread(backend, stack, keys)?.opened().await
+    }
+
+    /// Opens a stack's log by this thread alone, reading as it goes: where state lies in a folder and its keys on this
+    /// machine ([`crate::folder_of`], [`Keys::are_local`]), handing every read to another thread costs more than it saves.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    ///
+    /// # Panics
+    /// In a thread that drives a runtime's tasks.
+    pub fn open_here(backend: Arc<dyn Backend>, stack: &str, keys: Keys) -> Result<(Self, State)> {
+        futures::executor::block_on(Self::open(backend, stack, keys))
     }
 
     /// Opens a stack's log whose secrets may still be those of the keys until now: what [`Writer::rotate`] needs.
@@ -434,33 +446,38 @@ impl Log {
     }
 
     pub(crate) async fn read_checkpoint(&self, bytes: Bytes) -> Result<Result<State, Flaw>> {
+        let whole = match Whole::new(bytes) {
+            Ok(whole) => whole,
+            Err(flaw) => return Ok(Err(flaw)),
+        };
         if self.skims {
-            return Ok(checkpoint::decode_plain(&bytes, &self.stack));
+            return Ok(whole.plain_state(&self.stack));
         }
         let mut ring = self.ring();
-        match checkpoint::position_and_key(&bytes) {
-            Ok((seq, Some(key))) if !ring.covers(&key) => {
-                self.install(seq, &key, &mut ring).await?;
-                self.keep(&ring);
-            }
-            Ok(_) => {}
-            Err(flaw) => return Ok(Err(flaw)),
+        if let Some(key) = whole.key().filter(|key| !ring.covers(key)) {
+            self.install(whole.seq(), key, &mut ring).await?;
+            self.keep(&ring);
         }
         let stack = self.stack.clone();
-        blocking(move || Ok(checkpoint::decode(&bytes, &stack, &ring.data))).await
+        blocking(move || Ok(whole.state(&stack, &ring.data))).await
     }
 
-    /// Reads an entry; see [`decode`]. A key that it installs may have been succeeded by one that opens it.
+    /// Reads an entry. Its secrets open with the ring's data keys; the ring takes over a key that the entry installs, which
+    /// may have been succeeded by one that opens it. The outer error is the key's: a wrong one is no damage of the log.
     pub(crate) async fn decode(
         &self,
         seq: u64,
         bytes: &[u8],
         ring: &mut KeyRing,
     ) -> Result<Result<Entry, Flaw>> {
-        if let Some(key) = key_of(bytes).filter(|key| !ring.covers(key)) {
+        let parsed = match Parsed::new(bytes) {
+            Ok(parsed) => parsed,
+            Err(flaw) => return Ok(Err(flaw)),
+        };
+        if let Some(key) = installed_key(&parsed).filter(|key| !ring.covers(key)) {
             self.install(seq, &key, ring).await?;
         }
-        decode(bytes, ring).await
+        Ok(read(&parsed, &ring.data))
     }
 
     /// Takes over the key that was installed at a position. When it does not open, it may be that the keys were changed

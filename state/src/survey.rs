@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Whole};
 use crate::entry::{blocking, decode, decode_header, key_of};
 use crate::head::Head;
 use crate::lines::Flaw;
@@ -136,8 +136,8 @@ impl Survey {
     async fn open_keys(&mut self, log: &Log, objects: &Objects) {
         let mut found: Vec<(u64, WrappedKey)> = Vec::new();
         for (_, bytes) in &objects.checkpoints {
-            if let Ok((seq, Some(key))) = checkpoint::position_and_key(bytes) {
-                found.push((seq, key));
+            if let Ok(whole) = Whole::new(bytes.clone()) {
+                found.extend(whole.key().map(|key| (whole.seq(), key.clone())));
             }
         }
         let head = objects.head.as_ref().and_then(|(_, bytes)| Head::decode(bytes, log.stack()).ok());
@@ -178,25 +178,31 @@ impl Survey {
     async fn read_checkpoints(&mut self, log: &Log, objects: Vec<(String, Bytes)>) -> Result<Vec<Sealed>> {
         let mut sealed = Vec::new();
         for (key, bytes) in objects {
-            if let Ok((_, Some(wrapped))) = checkpoint::position_and_key(&bytes)
-                && !self.ring.covers(&wrapped)
-                && let Err(error) = self.ring.open(&wrapped).await
+            let whole = match Whole::new(bytes.clone()) {
+                Ok(whole) => whole,
+                Err(flaw) => {
+                    self.set_aside(Kind::Checkpoint, &key, bytes, &flaw);
+                    continue;
+                }
+            };
+            if let Some(wrapped) = whole.key().filter(|wrapped| !self.ring.covers(wrapped))
+                && let Err(error) = self.ring.open(wrapped).await
             {
-                let at = checkpoint::place(&bytes);
+                let at = Some(whole.place());
                 sealed.push(Sealed { kind: Kind::Checkpoint, key, bytes, at, error });
                 continue;
             }
-            let (given, stack, data) = (bytes.clone(), log.stack().to_owned(), self.ring.data.clone());
-            let read = blocking(move || Ok(checkpoint::decode(&given, &stack, &data))).await?;
-            let flaw = match (read, checkpoint::object_hash(&bytes)) {
-                (Ok(state), Ok(object)) if key_seq(&key) == Some(state.seq) => {
+            let (stack, data) = (log.stack().to_owned(), self.ring.data.clone());
+            let object = whole.object_hash().to_owned();
+            let flaw = match blocking(move || Ok(whole.state(&stack, &data))).await? {
+                Ok(state) if key_seq(&key) == Some(state.seq) => {
                     self.checkpoints.insert(state.seq, Point { key, object, state });
                     continue;
                 }
-                (Ok(state), _) => {
+                Ok(state) => {
                     Flaw::Damage(format!("it is that of entry {}: it was copied or renamed", state.seq))
                 }
-                (Err(flaw), _) => flaw,
+                Err(flaw) => flaw,
             };
             self.set_aside(Kind::Checkpoint, &key, bytes, &flaw);
         }

@@ -8,6 +8,7 @@ mod interpolation;
 mod locations;
 mod meaning;
 mod node;
+mod outline;
 mod parse;
 mod patterns;
 mod promotion;
@@ -26,6 +27,7 @@ use serde_json::Value;
 pub use diagnostic::{Diagnostic, Location, Snippet};
 pub(crate) use interpolation::{Piece, pieces, split};
 pub use locations::Locations;
+pub use outline::outline;
 pub use promotion::{overlay, promotable};
 pub use secrets::{SecretUse, StackSecrets, check_secret_name};
 

@@ -1,6 +1,9 @@
 //! A tree against the published JSON Schema: every mistake in one go, in words for people. It reads just those
 //! keywords that the model's own schema uses.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
 use super::diagnostic::{Diagnostic, closest, listed};
@@ -20,7 +23,8 @@ pub(crate) fn validate(
 ) {
     let definitions = schema.get("$defs").and_then(Value::as_object);
     let nowhere = Places::default();
-    let mut walk = Walk { definitions, sources, found, nowhere: &nowhere, trail: Vec::new() };
+    let mut walk =
+        Walk { definitions, sources, found, nowhere: &nowhere, trail: Vec::new(), known: HashMap::new() };
     walk.value(schema, tree, places, places.place);
 }
 
@@ -31,6 +35,56 @@ struct Walk<'a, 'f> {
     nowhere: &'a Places,
     /// The names of the keys from the root, for messages about places.
     trail: Vec<&'a str>,
+    /// What was looked up in schemas, by their addresses.
+    known: HashMap<usize, Rc<Keywords<'a>>>,
+}
+
+/// What a schema says, looked up once: a long list meets the same few schemas again and again.
+struct Keywords<'a> {
+    /// The schema, references followed.
+    schema: &'a Value,
+    branches: Option<&'a [Value]>,
+    words: Option<Vec<&'a str>>,
+    kinds: Option<&'a Value>,
+    secret: bool,
+    properties: Option<&'a Map<String, Value>>,
+    additional: Option<&'a Value>,
+    required: Vec<&'a str>,
+    items: Option<&'a Value>,
+    least_items: u64,
+    form: Option<&'a str>,
+    least_length: Option<u64>,
+    pattern: Option<&'a str>,
+    minimum: Option<f64>,
+    maximum: Option<f64>,
+}
+
+impl<'a> Keywords<'a> {
+    fn of(schema: &'a Value) -> Self {
+        let texts = |name: &str| -> Option<Vec<&'a str>> {
+            Some(schema.get(name)?.as_array()?.iter().filter_map(Value::as_str).collect())
+        };
+        let number = |name: &str| schema.get(name).and_then(Value::as_f64);
+        let list = |name: &str| schema.get(name).and_then(Value::as_array).map(Vec::as_slice);
+        Self {
+            schema,
+            branches: list("oneOf").or_else(|| list("anyOf")),
+            words: texts("enum")
+                .or_else(|| schema.get("const").and_then(Value::as_str).map(|word| vec![word])),
+            kinds: schema.get("type"),
+            secret: schema.get("writeOnly").and_then(Value::as_bool) == Some(true),
+            properties: schema.get("properties").and_then(Value::as_object),
+            additional: schema.get("additionalProperties"),
+            required: texts("required").unwrap_or_default(),
+            items: schema.get("items"),
+            least_items: schema.get("minItems").and_then(Value::as_u64).unwrap_or(0),
+            form: schema.get("format").and_then(Value::as_str).and_then(|form| form.strip_prefix("plinth-")),
+            least_length: schema.get("minLength").and_then(Value::as_u64),
+            pattern: schema.get("pattern").and_then(Value::as_str),
+            minimum: number("minimum"),
+            maximum: number("maximum"),
+        }
+    }
 }
 
 /// A branch of a schema that a value may take, told from the others by something written in it.
@@ -70,36 +124,39 @@ impl<'a> Walk<'a, '_> {
         if self.found.len() >= MOST_DIAGNOSTICS {
             return;
         }
-        let schema = self.resolve(schema);
-        let branches = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array);
-        if let Some(branches) = branches {
+        let known = self.keywords(schema);
+        if let Some(branches) = known.branches {
             return self.branches(branches, value, places, place);
         }
-        if let Some(words) = schema.get("enum").and_then(Value::as_array) {
-            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
-            return self.word(&words, value, place);
+        if let Some(words) = &known.words {
+            return self.word(words, value, place);
         }
-        if let Some(word) = schema.get("const").and_then(Value::as_str) {
-            return self.word(&[word], value, place);
-        }
-        let secret = schema.get("writeOnly").and_then(Value::as_bool) == Some(true);
-        if let Some(kinds) = schema.get("type")
+        if let Some(kinds) = known.kinds
             && !allows(kinds, value)
         {
-            return self.wrong_type(schema, kinds, value, place, secret);
+            return self.wrong_type(known.schema, kinds, value, place, known.secret);
         }
         match value {
-            Value::Object(map) => self.map(schema, map, places, place),
-            Value::Array(list) => self.list(schema, list, places, place),
-            Value::String(text) => self.text(schema, text, place, secret),
-            Value::Number(_) => self.number(schema, value, place),
+            Value::Object(map) => self.map(&known, map, places, place),
+            Value::Array(list) => self.list(&known, list, places, place),
+            Value::String(text) => self.text(&known, text, place),
+            Value::Number(_) => self.number(&known, value, place),
             Value::Null | Value::Bool(_) => {}
         }
     }
 
-    fn map(&mut self, schema: &'a Value, map: &'a Map<String, Value>, places: &'a Places, place: Place) {
-        let properties = schema.get("properties").and_then(Value::as_object);
-        let additional = schema.get("additionalProperties");
+    fn keywords(&mut self, schema: &'a Value) -> Rc<Keywords<'a>> {
+        let address = std::ptr::from_ref(schema).addr();
+        if let Some(known) = self.known.get(&address) {
+            return Rc::clone(known);
+        }
+        let known = Rc::new(Keywords::of(self.resolve(schema)));
+        self.known.insert(address, Rc::clone(&known));
+        known
+    }
+
+    fn map(&mut self, known: &Keywords<'a>, map: &'a Map<String, Value>, places: &'a Places, place: Place) {
+        let Keywords { properties, additional, .. } = *known;
         let entries: &[_] = match &places.children {
             Children::Map(entries) => entries,
             _ => &[],
@@ -124,12 +181,11 @@ impl<'a> Walk<'a, '_> {
             }
             self.trail.pop();
         }
-        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-        for name in required.filter_map(Value::as_str) {
-            if !map.contains_key(name) {
+        for name in &known.required {
+            if !map.contains_key(*name) {
                 let about = self.around();
                 let help = properties
-                    .and_then(|properties| properties.get(name))
+                    .and_then(|properties| properties.get(*name))
                     .and_then(|property| self.description(property))
                     .map(|description| format!("`{name}`: {description}"));
                 if let Some(diagnostic) = self.tell(place, format!("{about}`{name}` is missing")) {
@@ -154,8 +210,8 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    fn list(&mut self, schema: &'a Value, list: &'a [Value], places: &'a Places, place: Place) {
-        let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(0);
+    fn list(&mut self, known: &Keywords<'a>, list: &'a [Value], places: &'a Places, place: Place) {
+        let least = known.least_items;
         if (list.len() as u64) < least {
             let name = self.name();
             self.tell(
@@ -163,7 +219,7 @@ impl<'a> Walk<'a, '_> {
                 format!("{name} needs at least {least} {}", if least == 1 { "entry" } else { "entries" }),
             );
         }
-        let Some(items) = schema.get("items") else { return };
+        let Some(items) = known.items else { return };
         let children: &[Places] = match &places.children {
             Children::List(children) => children,
             _ => &[],
@@ -175,12 +231,11 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    fn text(&mut self, schema: &'a Value, text: &str, place: Place, secret: bool) {
-        if secret {
+    fn text(&mut self, known: &Keywords<'a>, text: &str, place: Place) {
+        if known.secret {
             return;
         }
-        if let Some(form) =
-            schema.get("format").and_then(Value::as_str).and_then(|form| form.strip_prefix("plinth-"))
+        if let Some(form) = known.form
             && let Err(message) = forms::check(form, text)
         {
             let name = self.name();
@@ -188,15 +243,11 @@ impl<'a> Walk<'a, '_> {
                 diagnostic.why = Some(format!("{name} must be {}", form_in_words(form)));
             }
         }
-        if schema
-            .get("minLength")
-            .and_then(Value::as_u64)
-            .is_some_and(|least| text.chars().count() < least as usize)
-        {
+        if known.least_length.is_some_and(|least| text.chars().count() < least as usize) {
             let name = self.name();
             self.tell(place, format!("{name} must not be empty"));
         }
-        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
+        if let Some(pattern) = known.pattern
             && !super::patterns::matches(pattern, text)
         {
             let name = self.name();
@@ -205,10 +256,9 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    fn number(&mut self, schema: &'a Value, value: &Value, place: Place) {
+    fn number(&mut self, known: &Keywords<'a>, value: &Value, place: Place) {
         let Some(number) = value.as_f64() else { return };
-        let least = schema.get("minimum").and_then(Value::as_f64);
-        let most = schema.get("maximum").and_then(Value::as_f64);
+        let (least, most) = (known.minimum, known.maximum);
         if least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most) {
             let range = match (least, most) {
                 (Some(least), Some(most)) => format!("{least} to {most}"),

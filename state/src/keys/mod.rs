@@ -93,6 +93,11 @@ const BY_GCP_KMS: &str = "gcp-kms";
 const BY_AZURE: &str = "azure-key-vault";
 
 impl Keys {
+    /// Whether they open without asking anybody over a network.
+    pub fn are_local(&self) -> bool {
+        matches!(self, Self::Identity(_) | Self::Passphrase(_) | Self::Recipients { .. })
+    }
+
     /// A new data key for a stack, and its wrapped form. Makes the identity file if there is none.
     ///
     /// # Errors
