@@ -10,7 +10,7 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use plinth_provider::Urn;
 
-use super::plan::{Op, Plan};
+use super::plan::{Op, Plan, Step};
 
 /// What a task does with its step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,12 +48,7 @@ pub struct Schedule {
 impl Schedule {
     /// Builds the schedule. `weight` says how long a task usually takes.
     pub fn build(plan: &Plan, weight: impl Fn(usize, Work) -> Duration) -> Self {
-        let mut builder = Builder::new(plan);
-        builder.makes_follow_their_dependencies();
-        builder.halves_of_replacements();
-        builder.superseded_ones_go_after_their_successors();
-        builder.removes_precede_what_they_needed();
-        builder.finish(weight)
+        Builder::of(&plan.steps).finish(weight)
     }
 
     /// The longest path: what the run takes with no limit on concurrency.
@@ -74,8 +69,45 @@ impl Schedule {
     }
 }
 
+/// A step that asks for an order that cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contradiction {
+    /// A replacement whose new instance cannot come before the old one goes.
+    MakesFirst(usize),
+    /// The first lives in what the second removes, and cannot let go of it before.
+    Outlives(usize, usize),
+}
+
+/// The steps that ask for an order that cannot be, by position. What uses something that goes can be late in letting go of it;
+/// what lives in it cannot.
+pub(super) fn contradictions(steps: &[Step], lives_in: impl Fn(&Step, &Step) -> bool) -> Vec<Contradiction> {
+    let builder = Builder::of(steps);
+    let of = |task: usize| builder.tasks[task].0;
+    let lives: Vec<(usize, usize)> = builder
+        .soft
+        .iter()
+        .filter(|(user, going)| lives_in(&steps[of(*user)], &steps[of(*going)]))
+        .copied()
+        .collect();
+    let edges = distinct(builder.edges.iter().chain(&builder.recorded).chain(&lives).copied().collect());
+    if builder.sorted(&edges).is_some() {
+        return Vec::new();
+    }
+    let component = builder.components(&edges);
+    let halves = builder.tasks.iter().enumerate().filter_map(|(task, (at, work))| {
+        let step = &steps[*at];
+        if *work != Work::Remove || step.op != Op::Replace || step.delete_before_replace {
+            return None;
+        }
+        let make = builder.make.get(&step.urn)?;
+        (component[*make] == component[task]).then_some(Contradiction::MakesFirst(*at))
+    });
+    let lives = lives.iter().filter(|(user, going)| component[*user] == component[*going]);
+    halves.chain(lives.map(|(user, going)| Contradiction::Outlives(of(*user), of(*going)))).collect()
+}
+
 struct Builder<'a> {
-    plan: &'a Plan,
+    steps: &'a [Step],
     tasks: Vec<(usize, Work)>,
     make: HashMap<&'a Urn, usize>,
     /// Of present instances; superseded ones have tasks but are nobody's dependency.
@@ -89,11 +121,20 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(plan: &'a Plan) -> Self {
+    fn of(steps: &'a [Step]) -> Self {
+        let mut builder = Self::new(steps);
+        builder.makes_follow_their_dependencies();
+        builder.halves_of_replacements();
+        builder.superseded_ones_go_after_their_successors();
+        builder.removes_precede_what_they_needed();
+        builder
+    }
+
+    fn new(steps: &'a [Step]) -> Self {
         let mut tasks = Vec::new();
         let mut make = HashMap::new();
         let mut remove = HashMap::new();
-        for (at, step) in plan.steps.iter().enumerate() {
+        for (at, step) in steps.iter().enumerate() {
             if !matches!(step.op, Op::Delete | Op::Forget) {
                 make.insert(&step.urn, tasks.len());
                 tasks.push((at, Work::Make));
@@ -107,13 +148,13 @@ impl<'a> Builder<'a> {
                 tasks.push((at, Work::Remove));
             }
         }
-        Self { plan, tasks, make, remove, edges: Vec::new(), recorded: Vec::new(), soft: Vec::new() }
+        Self { steps, tasks, make, remove, edges: Vec::new(), recorded: Vec::new(), soft: Vec::new() }
     }
 
     fn makes_follow_their_dependencies(&mut self) {
         for (task, (at, work)) in self.tasks.iter().enumerate() {
             if *work == Work::Make {
-                let needed = self.plan.steps[*at].dependencies.iter().filter_map(|urn| self.make.get(urn));
+                let needed = self.steps[*at].dependencies.iter().filter_map(|urn| self.make.get(urn));
                 self.edges.extend(needed.map(|before| (*before, task)));
             }
         }
@@ -124,7 +165,7 @@ impl<'a> Builder<'a> {
         for (before, after) in &self.edges {
             dependents.entry(*before).or_default().push(*after);
         }
-        for step in self.plan.steps.iter().filter(|step| step.op == Op::Replace) {
+        for step in self.steps.iter().filter(|step| step.op == Op::Replace) {
             let recorded = step.recorded.as_ref().map_or(&step.urn, |recorded| &recorded.urn);
             let (Some(make), Some(remove)) = (self.make.get(&step.urn), self.remove.get(recorded)) else {
                 continue;
@@ -135,7 +176,7 @@ impl<'a> Builder<'a> {
                 // The old one goes when nobody uses it any more; who never used it does not keep it.
                 self.edges.push((*make, *remove));
                 let used = |user: &&usize| {
-                    let user = self.plan.steps[self.tasks[**user].0].recorded.as_ref();
+                    let user = self.steps[self.tasks[**user].0].recorded.as_ref();
                     user.is_some_and(|user| user.dependencies.contains(recorded))
                 };
                 let users: Vec<usize> =
@@ -148,7 +189,7 @@ impl<'a> Builder<'a> {
     /// A superseded instance may be taken over by what is made anew: whether it goes is known after that.
     fn superseded_ones_go_after_their_successors(&mut self) {
         for (task, (at, work)) in self.tasks.iter().enumerate() {
-            let step = &self.plan.steps[*at];
+            let step = &self.steps[*at];
             if *work == Work::Remove
                 && step.superseded
                 && let Some(make) = self.make.get(&step.urn)
@@ -161,13 +202,13 @@ impl<'a> Builder<'a> {
     fn removes_precede_what_they_needed(&mut self) {
         let mut superseded: HashMap<&Urn, Vec<usize>> = HashMap::new();
         for (task, (at, work)) in self.tasks.iter().enumerate() {
-            let step = &self.plan.steps[*at];
+            let step = &self.steps[*at];
             if *work == Work::Remove && step.superseded {
                 superseded.entry(&step.urn).or_default().push(task);
             }
         }
         for (task, (at, work)) in self.tasks.iter().enumerate() {
-            let step = &self.plan.steps[*at];
+            let step = &self.steps[*at];
             let Some(recorded) = &step.recorded else { continue };
             let present = recorded.dependencies.iter().filter_map(|urn| self.remove.get(urn));
             // It may still use the old instance that a replacement has left.
@@ -180,7 +221,7 @@ impl<'a> Builder<'a> {
                     self.recorded.push((task, needed));
                     continue;
                 }
-                let going = &self.plan.steps[self.tasks[needed].0];
+                let going = &self.steps[self.tasks[needed].0];
                 let lets_go = going.superseded || step.dependencies.binary_search(&going.urn).is_err();
                 if lets_go && !self.remove.contains_key(&recorded.urn) {
                     // It used what now goes, and uses it no more: it must have let go of it first.
@@ -224,17 +265,7 @@ impl<'a> Builder<'a> {
             if let Some(order) = self.sorted(&edges) {
                 return (edges, order);
             }
-            let mut graph = DiGraph::<(), ()>::with_capacity(self.tasks.len(), edges.len());
-            for _ in &self.tasks {
-                graph.add_node(());
-            }
-            for (before, after) in &edges {
-                graph.add_edge(NodeIndex::new(*before), NodeIndex::new(*after), ());
-            }
-            let mut component = vec![0; self.tasks.len()];
-            for (number, members) in kosaraju_scc(&graph).into_iter().enumerate() {
-                members.into_iter().for_each(|member| component[member.index()] = number);
-            }
+            let component = self.components(&edges);
             let (weak, held) = (HashSet::<_>::from_iter(weak), HashSet::<_>::from_iter(&self.edges));
             edges.retain(|edge| {
                 component[edge.0] != component[edge.1] || !weak.contains(edge) || held.contains(edge)
@@ -242,6 +273,22 @@ impl<'a> Builder<'a> {
         }
         let order = self.sorted(&edges).unwrap_or_else(|| (0..self.tasks.len()).collect());
         (edges, order)
+    }
+
+    /// By task, the number of its strongly connected component.
+    fn components(&self, edges: &[(usize, usize)]) -> Vec<usize> {
+        let mut graph = DiGraph::<(), ()>::with_capacity(self.tasks.len(), edges.len());
+        for _ in &self.tasks {
+            graph.add_node(());
+        }
+        for (before, after) in edges {
+            graph.add_edge(NodeIndex::new(*before), NodeIndex::new(*after), ());
+        }
+        let mut component = vec![0; self.tasks.len()];
+        for (number, members) in kosaraju_scc(&graph).into_iter().enumerate() {
+            members.into_iter().for_each(|member| component[member.index()] = number);
+        }
+        component
     }
 
     /// Every task after those that it waits for; `None` when that cannot be.

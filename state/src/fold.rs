@@ -191,10 +191,17 @@ impl State {
         let replaces =
             intent.as_ref().is_some_and(|intent| intent.replaces && intent.action == Action::Create);
         match result {
-            OutcomeResult::Succeeded { recorded }
-            | OutcomeResult::Failed { recorded: Some(recorded), .. } => {
+            OutcomeResult::Failed { recorded: Some(mut recorded), .. } => {
+                // What still stands was copied when the operation began; names that it depends on may be others by now.
+                let present = self.resources.get(&recorded.urn).filter(|present| present.id == recorded.id);
+                if let (Some(present), Some(Action::Update | Action::Delete)) =
+                    (present, intent.map(|intent| intent.action))
+                {
+                    recorded.dependencies.clone_from(&present.dependencies);
+                }
                 self.record(*recorded, replaces, duration_ms, time);
             }
+            OutcomeResult::Succeeded { recorded } => self.record(*recorded, replaces, duration_ms, time),
             OutcomeResult::Deleted => {
                 if let Some(intent) = intent {
                     self.forget(&intent.urn, intent.id.as_deref(), intent.replaces);

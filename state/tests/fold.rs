@@ -191,6 +191,25 @@ fn moves_take_dependencies_along() {
 }
 
 #[test]
+fn what_fails_meanwhile_keeps_the_new_names_of_what_it_depends_on() {
+    let mut state = State::default();
+    let mut dependent = recorded("b", "b", "v");
+    dependent.dependencies = vec![urn("a")];
+    apply(&mut state, vec![succeeded(1, recorded("a", "a", "v")), succeeded(2, dependent.clone())]);
+    apply(&mut state, vec![intends(intent(3, Action::Delete, "b"))]);
+    apply(&mut state, vec![Event::Moved { from: urn("a"), to: urn("z") }]);
+    dependent.unsettled = true;
+    let result = OutcomeResult::Failed {
+        class: "unavailable".into(),
+        message: "m".into(),
+        recorded: Some(Box::new(dependent)),
+    };
+    apply(&mut state, vec![Event::Outcome { op: 3, result, duration_ms: 1 }]);
+    assert!(state.resources[&urn("b")].unsettled);
+    assert_eq!(state.resources[&urn("b")].dependencies, [urn("z")]);
+}
+
+#[test]
 fn recorded_forgot_and_refreshed() {
     let mut state = State::default();
     apply(&mut state, vec![Event::Recorded { recorded: Box::new(recorded("a", "a", "v")) }]);

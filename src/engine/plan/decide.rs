@@ -13,6 +13,7 @@ use plinth_state::State;
 use super::decision::Decision;
 use super::error::{PlanError, invalid};
 use super::inputs::{as_it_is, prepare};
+use super::torn::Torn;
 use super::{Op, Plan, Scope, Step, deletes, scope};
 use crate::engine::facts::{Fact, Facts, Freshness};
 use crate::engine::graph::Desired;
@@ -28,27 +29,13 @@ pub fn plan(
     providers: &Providers,
     scope: &Scope,
 ) -> Result<Plan, Vec<PlanError>> {
-    let mut planner = Planner {
-        desired,
-        state,
-        facts,
-        providers,
-        scope,
-        outputs: HashMap::with_capacity(desired.resources().len()),
-        claimed: HashMap::with_capacity(state.resources.len()),
-        identities: HashMap::new(),
-        deleted_first: HashMap::new(),
-        errors: Vec::new(),
-    };
-    let mut steps = Vec::with_capacity(desired.resources().len());
-    for at in desired.order() {
-        if let Some(step) = planner.step(*at) {
-            steps.push(step);
+    let mut torn = Torn::default();
+    let (mut steps, claimed, mut errors) = loop {
+        let (steps, claimed, errors) = attempt(desired, state, facts, providers, scope, &torn);
+        if !errors.is_empty() || !torn.add(&steps, providers) {
+            break (steps, claimed, errors);
         }
-    }
-    let Planner { mut errors, claimed, .. } = planner;
-    let doomed = state.resources.values().filter(|tracked| !claimed.contains_key(&tracked.urn));
-    steps.extend(deletes::steps(doomed.map(|tracked| &tracked.recorded), &state.superseded, facts));
+    };
     let mut left_out = Vec::new();
     if let Some(within) = scope.within(desired, state, &claimed, &steps) {
         errors.retain(|error| within.contains(error.urn()));
@@ -68,6 +55,40 @@ pub fn plan(
         left_out,
         notes: Vec::new(),
     })
+}
+
+/// One go at it: the steps of the whole stack, which recorded resources the declared ones stand for, and what is wrong.
+fn attempt(
+    desired: &Desired,
+    state: &State,
+    facts: &Facts,
+    providers: &Providers,
+    scope: &Scope,
+    torn: &Torn,
+) -> (Vec<Step>, HashMap<Urn, Urn>, Vec<PlanError>) {
+    let mut planner = Planner {
+        desired,
+        state,
+        facts,
+        providers,
+        scope,
+        torn,
+        outputs: HashMap::with_capacity(desired.resources().len()),
+        claimed: HashMap::with_capacity(state.resources.len()),
+        identities: HashMap::new(),
+        deleted_first: HashMap::new(),
+        errors: Vec::new(),
+    };
+    let mut steps = Vec::with_capacity(desired.resources().len());
+    for at in desired.order() {
+        if let Some(step) = planner.step(*at) {
+            steps.push(step);
+        }
+    }
+    let Planner { errors, claimed, .. } = planner;
+    let doomed = state.resources.values().filter(|tracked| !claimed.contains_key(&tracked.urn));
+    steps.extend(deletes::steps(doomed.map(|tracked| &tracked.recorded), &state.superseded, facts));
+    (steps, claimed, errors)
 }
 
 fn protected(step: &Step) -> Option<PlanError> {
@@ -94,6 +115,8 @@ struct Planner<'a> {
     /// The outputs that each planned resource will have, as far as they are known.
     outputs: HashMap<&'a Urn, Cow<'a, Value>>,
     scope: &'a Scope,
+    /// What an earlier go has shown to be impossible.
+    torn: &'a Torn,
     /// Recorded resources that a desired one stands for, and which.
     claimed: HashMap<Urn, Urn>,
     /// What systems know the planned resources by, and where.
@@ -154,30 +177,31 @@ impl<'a> Planner<'a> {
             decision.op == Op::Replace && recorded.is_some() && decision.is_by_update(&schema);
         let mut outlived_by = None;
         if let Some(recorded) = recorded
-            && !self.deleted_first.is_empty()
+            && !(self.deleted_first.is_empty() && self.torn.outlived.is_empty())
             && matches!(decision.op, Op::Same | Op::Update | Op::Replace)
         {
-            outlived_by = self.outlived_by(resource, recorded, &dependencies, provider.as_ref());
+            outlived_by = self.outlived_by(at, recorded, provider.as_ref());
             by_update &= outlived_by.is_none();
             if let (Some(outer), true) = (&outlived_by, decision.op != Op::Replace) {
+                let why = match self.deleted_first.contains_key(outer) {
+                    true => "is deleted before it is made anew",
+                    false => "has to go before this can let go of it",
+                };
                 decision.op = Op::Replace;
-                decision.reason = Some(format!(
-                    "it cannot outlive {}, which is deleted before it is made anew",
-                    outer.short()
-                ));
+                decision.reason = Some(format!("it cannot outlive {}, which {why}", outer.short()));
             }
         }
         let replaced = recorded.filter(|_| decision.op == Op::Replace && !by_update);
         let (mut delete_before_replace, mut beside) = (schema.delete_before_replace, false);
         if let Some(recorded) = replaced {
             (delete_before_replace, beside) = self.order(
-                resource,
+                at,
                 recorded,
                 &connection,
                 provider.as_ref(),
                 &declared,
                 &mut inputs,
-                &dependencies,
+                outlived_by.is_some(),
             )?;
         }
         let mut step = Step {
@@ -219,43 +243,47 @@ impl<'a> Planner<'a> {
     }
 
     /// What goes before its new one comes, and takes this resource with it.
-    fn outlived_by(
-        &self,
-        resource: &Resource,
-        recorded: &Recorded,
-        dependencies: &[Urn],
-        provider: &dyn Provider,
-    ) -> Option<Urn> {
+    fn outlived_by(&self, at: usize, recorded: &Recorded, provider: &dyn Provider) -> Option<Urn> {
+        let resource = &self.desired.resources()[at];
         let mut reached_by = HashSet::new();
         if let Some(connection) = &resource.connection {
             connection.references(&mut |reference| {
                 reached_by.insert(reference.urn.clone());
             });
         }
-        let outer = dependencies.iter().find(|urn| {
-            let old = self.deleted_first.get(*urn);
-            old.is_some_and(|old| reached_by.contains(*urn) || provider.lives_in(recorded, old))
+        let outer = self.desired.dependency_urns(at).into_iter().find(|urn| {
+            let old = self.deleted_first.get(urn);
+            old.is_some_and(|old| reached_by.contains(urn) || provider.lives_in(recorded, old))
         });
-        outer.cloned()
+        outer.or_else(|| self.torn.outlived.get(&resource.urn).cloned())
+    }
+
+    /// Whether the old instance of a replacement has to go before the new one comes, because of what it uses.
+    fn goes_along(&self, at: usize, recorded: &Recorded) -> bool {
+        // Where a dependency goes before its new one comes, what used the old one must go even earlier.
+        let mut needed = self.desired.dependencies(at).iter().map(|at| &self.desired.resources()[*at].urn);
+        let used = |old: &&Recorded| recorded.dependencies.contains(&old.urn);
+        needed.any(|urn| self.deleted_first.get(urn).is_some_and(&used))
+            || self.torn.first.contains(&self.desired.resources()[at].urn)
     }
 
     /// Which half of a replacement comes first, and whether the new one gets another physical name for that.
     #[expect(clippy::too_many_arguments, reason = "everything that the order depends on")]
     fn order(
         &mut self,
-        resource: &Resource,
+        at: usize,
         recorded: &'a Recorded,
         connection: &Option<Value>,
         provider: &dyn Provider,
         declared: &Value,
         inputs: &mut Value,
-        dependencies: &[Urn],
+        cannot_outlive: bool,
     ) -> Result<(bool, bool), PlanError> {
+        let resource = &self.desired.resources()[at];
         let has_one_name =
             provider.schema(resource.urn.kind()).is_ok_and(|schema| schema.delete_before_replace);
         let wanted = resource.options.delete_before_replace;
-        // Where a dependency goes before its new one comes, what used the old one must go even earlier.
-        let goes_along = dependencies.iter().any(|urn| self.deleted_first.contains_key(urn));
+        let goes_along = cannot_outlive || self.goes_along(at, recorded);
         let mut beside = false;
         if wanted != Some(true)
             && !goes_along

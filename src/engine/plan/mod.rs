@@ -10,6 +10,7 @@ pub(super) mod inputs;
 mod saved;
 mod scope;
 mod step;
+mod torn;
 
 pub use decide::plan;
 pub use error::PlanError;

@@ -138,11 +138,16 @@ impl<'a> Edges<'a> {
     /// The targets with what they bring along. What changes because something is replaced comes with it: it uses what
     /// is about to go.
     fn with_users(&self, targets: &BTreeSet<Urn>, steps: &[Step]) -> HashSet<&'a Urn> {
-        let replaced = replaced(steps);
+        let (replaced, superseded) = (replaced(steps), superseded(steps));
         let mut found = self.closure(targets, |urn| self.brings_along(urn));
         loop {
             let goes = |need: &Urn| replaced.get(need).is_some_and(|now| found.contains(now));
-            let uses = |step: &&Step| step.is_change() && !found.contains(&step.urn) && needs(step).any(goes);
+            let old = |need: &Urn| superseded.contains(need) && found.contains(need);
+            let uses = |step: &&Step| {
+                step.is_change()
+                    && !found.contains(&step.urn)
+                    && (needs(step).any(goes) || needed(step).any(old))
+            };
             let more: BTreeSet<Urn> = steps.iter().filter(uses).map(|step| step.urn.clone()).collect();
             if more.is_empty() {
                 return found;
@@ -165,11 +170,17 @@ impl<'a> Edges<'a> {
     }
 }
 
-/// Takes from the steps what is not within the scope, and names the changes among it.
+/// Takes from the steps what is not within the scope, and names the changes among it. An old instance stays as long as
+/// something is left out that may still use it.
 pub(super) fn leave_out(steps: &mut Vec<Step>, within: &HashSet<&Urn>) -> Vec<LeftOut> {
     let mut left_out = Vec::new();
+    let users = steps.iter().filter(|step| step.is_change() && !within.contains(&step.urn));
+    let kept: HashSet<Urn> = match superseded(steps) {
+        old if old.is_empty() => HashSet::new(),
+        old => users.flat_map(needed).filter(|need| old.contains(need)).cloned().collect(),
+    };
     steps.retain(|step| {
-        let keep = within.contains(&step.urn);
+        let keep = within.contains(&step.urn) && !(step.superseded && kept.contains(&step.urn));
         if !keep && step.is_change() {
             left_out.push(LeftOut { urn: step.urn.clone(), op: step.op });
         }
@@ -191,9 +202,19 @@ fn replaced(steps: &[Step]) -> HashMap<&Urn, &Urn> {
         .collect()
 }
 
+/// Old instances that an interrupted replacement left, by name.
+fn superseded(steps: &[Step]) -> HashSet<&Urn> {
+    steps.iter().filter(|step| step.superseded).map(|step| &step.urn).collect()
+}
+
 /// What a resource needs, and what it needed when it was last applied.
 fn needs(step: &Step) -> impl Iterator<Item = &Urn> {
-    step.dependencies.iter().chain(step.recorded.iter().flat_map(|recorded| &recorded.dependencies))
+    step.dependencies.iter().chain(needed(step))
+}
+
+/// What a resource needed when it was last applied; of something replaced since then, that was the old instance.
+fn needed(step: &Step) -> impl Iterator<Item = &Urn> {
+    step.recorded.iter().flat_map(|recorded| &recorded.dependencies)
 }
 
 /// What is left out although it uses, and has to let go of, something that is replaced.

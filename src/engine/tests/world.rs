@@ -30,7 +30,9 @@ pub struct World {
     pub history: Mutex<Vec<String>>,
     pub broken: Mutex<Vec<String>>,
     /// What was done although the order of things forbids it.
-    pub violations: Mutex<Vec<String>>,
+    violations: Mutex<Vec<String>>,
+    /// What went before its users had let go of it: no violation if it had to go for what it used itself.
+    left_dangling: Mutex<Vec<Dangling>>,
     /// Creates and deletes perform but answer with an unknown outcome when this hits zero.
     pub lose_reply_in: AtomicU64,
     /// What is made and then waited for without end.
@@ -42,6 +44,15 @@ pub struct World {
     serial: AtomicU64,
     /// Called with every side effect before it happens.
     pub on_effect: Mutex<Option<Watch>>,
+}
+
+/// Something that went while others still named it.
+struct Dangling {
+    what: String,
+    /// How much had happened by then.
+    at: usize,
+    /// The names of what it used.
+    used: Vec<String>,
 }
 
 impl World {
@@ -69,14 +80,41 @@ impl World {
     /// name comes back; who lives in it may not.
     fn goes(&self, id: &str) {
         let things = self.things.lock().unwrap();
-        for (other, (urn, inputs)) in things.iter().filter(|(other, _)| *other != id) {
+        let needs = |inputs: &Value| -> Vec<String> {
             let needs = inputs.get("needs").and_then(Value::as_list).unwrap_or_default();
-            let lives_in = inputs.text_at("in") == Some(id);
-            let uses = things[id].0.kind() == FREE && needs.iter().any(|need| need.as_str() == Some(id));
-            if lives_in || uses {
-                self.violations.lock().unwrap().push(format!("{id} goes before {urn} ({other})"));
+            needs.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        for (other, (urn, inputs)) in things.iter().filter(|(other, _)| *other != id) {
+            let what = format!("{id} goes before {urn} ({other})");
+            if inputs.text_at("in") == Some(id) {
+                self.violations.lock().unwrap().push(what);
+            } else if things[id].0.kind() == FREE && needs(inputs).iter().any(|need| need == id) {
+                let used = needs(&things[id].1).into_iter().filter_map(|used| things.get(&used));
+                let used = used.map(|(urn, _)| urn.name().to_owned()).collect();
+                let at = self.history.lock().unwrap().len();
+                self.left_dangling.lock().unwrap().push(Dangling { what, at, used });
             }
         }
+    }
+
+    /// What was done although the order of things forbids it. What used something that goes before its new one comes
+    /// went even earlier, and its own users could only follow when its new one was there.
+    pub fn violations(&self) -> Vec<String> {
+        let history = self.history.lock().unwrap();
+        // It may get a new name with that; what stands before the last hyphen stays.
+        let stem = |name: &str| name.rsplit_once('-').map_or(name, |(stem, _)| stem).to_owned();
+        let made_anew = |dangling: &Dangling, name: &String| {
+            let is = |entry: &String, what: &str| {
+                entry.split_once(' ').is_some_and(|(done, of)| done == what && stem(of) == stem(name))
+            };
+            let mut after = history.iter().skip(dangling.at);
+            after.any(|entry| is(entry, "delete")) && after.any(|entry| is(entry, "create"))
+        };
+        let dangling = self.left_dangling.lock().unwrap();
+        let forbidden =
+            dangling.iter().filter(|dangling| !dangling.used.iter().any(|name| made_anew(dangling, name)));
+        let forbidden = forbidden.map(|dangling| dangling.what.clone());
+        self.violations.lock().unwrap().iter().cloned().chain(forbidden).collect()
     }
 
     fn reply<T>(&self, reply: T) -> Result<T> {
