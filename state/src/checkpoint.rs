@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::lines::{Builder, Flaw, Parsed, VERSION, item_text, items, seal_text};
 use crate::{
-    Base, DataKeys, Incoming, Lease, PendingOp, Result, Revision, StackSecret, State, Tracked, WrappedKey,
+    Base, DataKeys, Incoming, Learned, Lease, PendingOp, Result, Revision, StackSecret, State, Tracked,
+    WrappedKey,
 };
 
 /// How many are kept.
@@ -55,6 +56,7 @@ const SUPERSEDED: &str = "superseded";
 const PENDING: &str = "pending";
 const REVISIONS: &str = "revisions";
 const INCOMING: &str = "incoming";
+const LEARNED: &str = "learned";
 
 /// The bytes of a checkpoint, secrets sealed.
 pub(crate) fn encode(stack: &str, state: &State, keys: &DataKeys) -> Result<Bytes> {
@@ -67,7 +69,7 @@ pub(crate) fn encode(stack: &str, state: &State, keys: &DataKeys) -> Result<Byte
         next_op: state.next_op,
         lease: state.lease.clone(),
         key: state.key.clone(),
-        durations: state.durations.clone(),
+        durations: state.learned.kinds.clone(),
         bases: state.bases.clone(),
         revisions_from: state.revisions_from,
         doubtful: state.doubtful,
@@ -80,6 +82,9 @@ pub(crate) fn encode(stack: &str, state: &State, keys: &DataKeys) -> Result<Byte
     section(&mut builder, SUPERSEDED, &state.superseded, keys)?;
     if !state.incoming.is_empty() {
         section(&mut builder, INCOMING, state.incoming.values(), keys)?;
+    }
+    if !state.learned.resources.is_empty() {
+        section(&mut builder, LEARNED, state.learned.lines(), keys)?;
     }
     section(&mut builder, RESOURCES, state.resources.values(), keys)?;
     section(&mut builder, DECLARED, state.declared.values(), keys)?;
@@ -136,7 +141,7 @@ impl Whole {
     /// The state that it holds.
     pub fn state(self, stack: &str, keys: &DataKeys) -> Result<State, Flaw> {
         let Self { parsed, header } = self;
-        let plain = plain(header, stack)?;
+        let mut plain = plain(header, stack)?;
         let secrets: Vec<(String, StackSecret)> = items(&parsed.section(SECRETS), keys)?;
         let resources: Vec<Tracked> = items(&parsed.section(RESOURCES), keys)?;
         let declared: Vec<Resource> = items(&parsed.section(DECLARED), keys)?;
@@ -144,7 +149,9 @@ impl Whole {
         let superseded: Vec<Recorded> = items(&parsed.section(SUPERSEDED), keys)?;
         let incoming: Vec<Incoming> = items(&parsed.section(INCOMING), keys)?;
         let revisions: Vec<Revision> = items(&parsed.section(REVISIONS), keys)?;
+        let learned = items(&parsed.section(LEARNED), keys)?;
         Ok(State {
+            learned: Learned::of_lines(std::mem::take(&mut plain.learned.kinds), learned),
             secrets: secrets.into_iter().collect(),
             resources: resources
                 .into_iter()
@@ -178,7 +185,7 @@ fn plain(header: Header, stack: &str) -> Result<State, Flaw> {
         epoch: header.epoch,
         lease: header.lease,
         key: header.key,
-        durations: header.durations,
+        learned: Learned { kinds: header.durations, ..Learned::default() },
         next_op: header.next_op,
         bases: header.bases,
         revisions_from: header.revisions_from,

@@ -382,6 +382,9 @@ pub struct Intent {
     /// The recorded id of the instance that it is done to; absent for a create.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// It goes on with a long operation that an earlier run began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
 }
 
 impl Intent {
@@ -398,6 +401,7 @@ impl Intent {
             token: String::new(),
             replaces: false,
             id: None,
+            resumed: false,
         }
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use plinth_provider::{Recorded, Urn, Value};
 
-use crate::state::duration_key;
 use crate::{
     Action, Base, Entry, Event, Finish, Intent, Lease, OutcomeResult, PendingOp, ProvenanceKind, Revision,
     RevisionStarted, StackSecret, State, Tracked,
@@ -142,6 +141,7 @@ impl State {
         for resource in declared.set {
             self.declared.insert(resource.urn.clone(), Arc::new(resource));
         }
+        self.forget_the_gone();
         let promotion = match &provenance {
             Some(from) if from.kind == ProvenanceKind::Promotion => Some(number),
             Some(from) if from.kind == ProvenanceKind::Rollback => {
@@ -185,8 +185,14 @@ impl State {
         duration_ms: u64,
         time: jiff::Timestamp,
     ) {
-        if let (Some(intent), OutcomeResult::Succeeded { .. } | OutcomeResult::Deleted) = (&intent, &result) {
-            self.learn(&intent.urn, intent.action, duration_ms);
+        // What recovery found out took as long as nobody knows; it is recorded as unsettled, or in no time.
+        let teaches = match &result {
+            OutcomeResult::Succeeded { recorded } => !recorded.unsettled,
+            OutcomeResult::Deleted => duration_ms > 0,
+            OutcomeResult::Failed { .. } | OutcomeResult::NotHappened => false,
+        };
+        if let (Some(intent), true) = (&intent, teaches) {
+            self.learned.learn(intent, duration_ms);
         }
         let replaces =
             intent.as_ref().is_some_and(|intent| intent.replaces && intent.action == Action::Create);
@@ -209,11 +215,6 @@ impl State {
             }
             OutcomeResult::Failed { recorded: None, .. } | OutcomeResult::NotHappened => {}
         }
-    }
-
-    fn learn(&mut self, urn: &Urn, action: Action, duration_ms: u64) {
-        let average = self.durations.entry(duration_key(urn.kind(), action)).or_insert(duration_ms);
-        *average = average.saturating_mul(3).saturating_add(duration_ms) / 4;
     }
 
     fn record(&mut self, recorded: Recorded, replaces: bool, duration_ms: u64, time: jiff::Timestamp) {
@@ -255,6 +256,7 @@ impl State {
         if from == to {
             return;
         }
+        self.learned.rename(from, to);
         if let Some(mut tracked) = self.resources.remove(from) {
             Arc::make_mut(&mut Arc::make_mut(&mut tracked).recorded).urn = to.clone();
             self.resources.insert(to.clone(), tracked);

@@ -19,6 +19,7 @@ mod event;
 mod fold;
 mod head;
 mod keys;
+mod learned;
 mod lease;
 mod lines;
 mod log;
@@ -49,6 +50,7 @@ pub use event::{
     Provenance, ProvenanceKind, Repaired, RevisionStarted, Slot, class_name,
 };
 pub use keys::{AwsKms, AzureCredentials, AzureKeyVault, Former, GcpKms, Keys, WrappedKey};
+pub use learned::Learned;
 pub use lease::{Holder, Lease};
 pub use log::Log;
 pub use migrate::{Migration, Moved, stacks};

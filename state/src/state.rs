@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::seal::Masked;
 use crate::{
-    Action, Base, Change, Delta, Finish, Incoming, Intent, Lease, Provenance, Slot, StackSecret, WrappedKey,
+    Base, Change, Delta, Finish, Incoming, Intent, Learned, Lease, Provenance, Slot, StackSecret, WrappedKey,
 };
 
 /// What is recorded of a stack at one position of its log. Cloning shares the resources.
@@ -40,8 +40,8 @@ pub struct State {
     pub declared: BTreeMap<Urn, Arc<Resource>>,
     /// Every revision, oldest first.
     pub revisions: Vec<Arc<Revision>>,
-    /// Moving average of durations in milliseconds, by `<kind> <action>`.
-    pub durations: BTreeMap<String, u64>,
+    /// How long things took.
+    pub learned: Learned,
     /// The number that the next intent gets.
     pub next_op: u64,
     /// Checkpoints that state rests on, oldest first: the log begins with the first if it was compacted.
@@ -215,13 +215,4 @@ impl State {
         let removed = self.declared.keys().filter(|urn| !kept.contains(urn)).cloned().collect();
         Delta { set, removed }
     }
-
-    /// How long an action on a kind usually takes, in milliseconds, if it was ever seen.
-    pub fn usual_duration(&self, kind: &str, action: Action) -> Option<u64> {
-        self.durations.get(&duration_key(kind, action)).copied()
-    }
-}
-
-pub(crate) fn duration_key(kind: &str, action: Action) -> String {
-    format!("{kind} {}", action.as_str())
 }

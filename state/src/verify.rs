@@ -220,7 +220,7 @@ impl Walk<'_> {
                 self.report.state = point.state.clone();
                 self.broken = false;
             }
-            _ if point.state != self.report.state => {
+            _ if !point.state.tells_the_same(&self.report.state) => {
                 let what = "this checkpoint differs from the state that the log gives";
                 self.problem(None, &point.key, what, REPAIR);
             }

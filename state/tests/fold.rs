@@ -61,7 +61,7 @@ fn a_create_is_pending_until_its_outcome() {
     assert!(state.pending.is_empty());
     let tracked = &state.resources[&urn("a")];
     assert_eq!((tracked.id.as_str(), tracked.created_revision, tracked.updated_at), ("id-a", 1, at(3)));
-    assert_eq!(state.usual_duration("plinth:Data", Action::Create), Some(10));
+    assert_eq!(state.learned.usual(&urn("a"), Action::Create), Some(10));
     assert_eq!((state.seq, state.hash.as_str()), (3, "hash 3"));
 }
 
@@ -79,7 +79,7 @@ fn what_failed_or_never_happened_leaves_nothing_unless_something_exists() {
         assert!(state.pending.is_empty());
     }
     assert_eq!(state.resources.keys().collect::<Vec<_>>(), [&urn("c")]);
-    assert_eq!(state.usual_duration("plinth:Data", Action::Create), None, "only success teaches durations");
+    assert_eq!(state.learned.usual(&urn("c"), Action::Create), None, "only success teaches durations");
 }
 
 #[test]

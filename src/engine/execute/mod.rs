@@ -81,7 +81,7 @@ pub struct Report {
     pub log_failure: Option<plinth_state::Error>,
 }
 
-/// How long tasks usually take, by the log and else by the kinds.
+/// How long tasks usually take: by what the log tells of the resource, else of its kind, else by what the kind says.
 pub fn weights<'a>(
     plan: &'a Plan,
     state: &'a State,
@@ -93,10 +93,13 @@ pub fn weights<'a>(
             (_, Op::Same | Op::Forget) => return Duration::ZERO,
             (Work::Remove, _) => Action::Delete,
             (Work::Make, Op::Update | Op::Import) => Action::Update,
+            (Work::Make, _) if step.by_update => Action::Update,
             (Work::Make, _) => Action::Create,
         };
         let kind = step.urn.kind();
-        state.usual_duration(kind, action).map(Duration::from_millis).unwrap_or_else(|| {
+        // Under its new name nothing is known of it yet.
+        let urn = step.moved_from.as_ref().unwrap_or(&step.urn);
+        state.learned.usual(urn, action).map(Duration::from_millis).unwrap_or_else(|| {
             providers
                 .of(kind)
                 .and_then(|provider| provider.schema(kind))

@@ -170,6 +170,7 @@ impl Operation {
             dependencies: self.dependencies.clone(),
             options: self.options.clone(),
             token: token.clone(),
+            resumed: handle.is_some(),
             replaces: matches!(
                 self.call,
                 Call::Create { beside: Some(_) } | Call::Delete { superseded: true, .. }

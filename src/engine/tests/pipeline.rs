@@ -67,6 +67,10 @@ impl Provider for SlowProvider {
                     return Err(Error::new(Class::Throttled { retry_after }, "too many requests"));
                 }
             }
+            "slow:Sleep" => {
+                let ms = request.inputs.text_at("ms").and_then(|ms| ms.parse().ok()).unwrap_or_default();
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+            }
             "slow:Panic" => panic!("the unforeseen"),
             _ => match &context.handle {
                 Some(handle) => slow.calls.lock().unwrap().push(format!("resume {handle}")),
@@ -274,4 +278,28 @@ async fn the_summary_names_what_took_longest_and_the_critical_path() {
     let json = serde_json::to_value(told.last()).unwrap();
     assert_eq!(json["critical_path"][0]["urn"], busy("a").as_str());
     assert!(json["longest"][0]["duration_ms"].as_u64().is_some_and(|ms| ms >= 4));
+}
+
+#[tokio::test]
+async fn what_took_long_last_time_is_begun_first_and_what_is_new_is_weighed_by_its_kind() {
+    let (bench, slow) = (Bench::new(), Arc::<Slow>::default());
+    let sleeper = |name: &str, ms: u64| {
+        let mut resource = resource("slow:Sleep", name, &[]);
+        resource.inputs.set(&"ms".into(), ms.to_string().as_str().into());
+        resource
+    };
+    let one_at_a_time = || Limits { total: Some(1), ..Limits::default() };
+    let first = vec![sleeper("quick", 60), sleeper("slow", 200)];
+    let begun = async |resources: Vec<Resource>| -> Vec<String> {
+        let (_, told) = apply(&bench, &slow, resources, one_at_a_time()).await;
+        let begun = told.into_iter().filter_map(|event| match event {
+            Event::StepStarted { urn, .. } => Some(urn.name().to_owned()),
+            _ => None,
+        });
+        begun.collect()
+    };
+    assert_eq!(begun(first).await, ["quick", "slow"], "in the program's order, as nothing is known");
+    begun(Vec::new()).await;
+    let again = vec![sleeper("quick", 1), sleeper("new", 1), sleeper("slow", 1)];
+    assert_eq!(begun(again).await, ["slow", "new", "quick"], "it is remembered even of what was deleted");
 }
