@@ -9,6 +9,7 @@ mod check;
 mod cloud;
 mod completions;
 mod destroy;
+mod digest;
 mod drift;
 mod eks;
 mod embedded;
@@ -145,8 +146,8 @@ pub(crate) fn main() -> ExitCode {
     if let Some(lost) = tracing.finish() {
         present::err(&format!("note: {lost}\n"));
     }
-    // Whatever still waits in the background waits for nothing that matters any more.
-    runtime.shutdown_background();
+    // Whatever still waits in the background waits for nothing that matters any more, and the process ends here.
+    std::mem::forget(runtime);
     match result {
         Ok(code) => code.into(),
         Err(failure) => failure.report(json),

@@ -13,10 +13,10 @@ use plinth_stacks::program::Target as ProgramTarget;
 use plinth_state::{
     AwsKms, AzureCredentials, AzureKeyVault, Clock, Former, GcpKms, Holder, Keys, Log, Retention, State,
 };
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::digest::Digest;
 use super::eks::EksConnector;
 use super::embedded::Embedded;
 use super::failure::{Diagnostic, Failure};
@@ -155,7 +155,7 @@ pub struct Session {
     /// What of it can be promoted, with a promotion in force laid over it.
     promotable: serde_json::Value,
     /// Tells whether the file has changed.
-    digest: String,
+    digest: Digest,
     /// Whether this is a rehearsal.
     pub rehearse: bool,
     /// Where things live.
@@ -251,21 +251,26 @@ impl Session {
         let skew = faults.as_ref().map(|faults| faults.spec().clock).unwrap_or_default();
         let log = log.with_clock(Clock::skewed(skew));
         let state = Self::settle(&log, state, &home, faults.as_ref()).await?;
-        let digest = digest(&loaded.tree);
         let secrets = stack_secrets(&state, args);
-        let loaded = match state.promotion() {
+        let as_it_is = state.promotion().is_none() && loaded.secret_uses.is_empty();
+        let digest = (!as_it_is).then(|| Digest::of(&loaded.tree));
+        let mut loaded = match state.promotion() {
             Some(promotion) => {
                 let tree = file::overlay(loaded.tree, &promotion.overlay, &promotion.base);
                 file::load_from_tree(tree, loaded.locations.with_secrets(secrets))?
             }
-            None if loaded.secret_uses.is_empty() => loaded,
+            None if as_it_is => loaded,
             None => file::load_from_tree(loaded.tree, loaded.locations.with_secrets(secrets))?,
         };
+        // The tree has served its purpose once the stack was made of it.
+        let tree = std::mem::take(&mut loaded.tree);
+        let promotable = file::promotable(&tree);
+        let digest = digest.unwrap_or_else(|| Digest::of_last(tree));
         let mut session = Self {
             name,
             file,
-            promotable: file::promotable(&loaded.tree),
-            loaded: without_tree(loaded),
+            promotable,
+            loaded,
             digest,
             rehearse: args.place.rehearse,
             home,
@@ -431,7 +436,7 @@ impl Session {
         let target = tracing::info_span!("graph")
             .in_scope(|| Target::new(command, resources, &self.providers))
             .map_err(|error| self.located(error))?;
-        Ok(Target { settings: self.settings(), stack_file_digest: self.digest.clone(), ..target })
+        Ok(Target { settings: self.settings(), stack_file_digest: self.digest.text().to_owned(), ..target })
     }
 
     /// The promotable settings in force, with every version spelled out: what a run of this stack proves.
@@ -462,7 +467,7 @@ impl Session {
     pub fn use_tree(&mut self, tree: serde_json::Value) -> Result<(), Failure> {
         let loaded = file::load_from_tree(tree, self.loaded.locations.clone())?;
         self.promotable = file::promotable(&loaded.tree);
-        self.loaded = without_tree(loaded);
+        self.loaded = Loaded { tree: serde_json::Value::Null, ..loaded };
         Ok(())
     }
 
@@ -683,31 +688,6 @@ fn limits(concurrency: Option<&Concurrency>) -> Limits {
 }
 
 /// The stack's own secrets for its stack file.
-/// The tree has served its purpose once the stack was made of it, and would be the largest thing in memory.
-fn without_tree(loaded: Loaded) -> Loaded {
-    Loaded { tree: serde_json::Value::Null, ..loaded }
-}
-
-fn digest(tree: &serde_json::Value) -> String {
-    struct Hashing(Sha256);
-
-    impl std::io::Write for Hashing {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.update(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let mut hashing = Hashing(Sha256::new());
-    // Neither JSON that was read nor hashing can fail.
-    let _ = serde_json::to_writer(&mut hashing, tree);
-    hashing.0.finalize().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-}
-
 fn stack_secrets(state: &State, args: &StackArgs) -> StackSecrets {
     let value = |secret: &plinth_state::StackSecret| secret.value.as_str().map(SecretText::new);
     let values = state.secrets.iter().filter_map(|(name, secret)| Some((name.clone(), value(secret)?)));

@@ -1,0 +1,80 @@
+//! What tells whether a stack file has changed: a hash over everything that it says, worked out beside the run.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+/// The digest of a stack file.
+#[derive(Debug, Default)]
+pub struct Digest {
+    known: OnceLock<String>,
+    worker: Mutex<Option<JoinHandle<String>>>,
+}
+
+impl Digest {
+    /// Of a merged file.
+    pub fn of(tree: &Value) -> Self {
+        Self { known: OnceLock::from(hash(tree)), ..Self::default() }
+    }
+
+    /// Of a merged file that nobody needs any more. It would be the largest thing in memory, and both reading it once
+    /// more and letting go of it take a while: another thread does.
+    pub fn of_last(tree: Value) -> Self {
+        if tree.get("resources").and_then(Value::as_array).map_or(0, Vec::len) < MANY {
+            return Self::of(&tree);
+        }
+        let worker = std::thread::spawn(move || hash(&tree));
+        Self { worker: Mutex::new(Some(worker)), ..Self::default() }
+    }
+
+    /// As text, with what made it.
+    pub fn text(&self) -> &str {
+        self.known.get_or_init(|| {
+            let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+            worker.and_then(|worker| worker.join().ok()).unwrap_or_default()
+        })
+    }
+}
+
+/// From so many resources on a thread is worth its beginning.
+const MANY: usize = 200;
+
+fn hash(tree: &Value) -> String {
+    struct Hashing(Sha256);
+
+    impl std::io::Write for Hashing {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut hashing = Hashing(Sha256::new());
+    // Neither JSON that was read nor hashing can fail.
+    let _ = serde_json::to_writer(&mut hashing, tree);
+    hashing.0.finalize().iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_same_wherever_it_is_worked_out() {
+        let entries: Vec<Value> = (0..MANY)
+            .map(|at| serde_json::json!({ "name": format!("r{at}"), "inputs": { "text": "\"é\"" } }))
+            .collect();
+        let tree = serde_json::json!({ "name": "large", "resources": entries });
+        let here = Digest::of(&tree);
+        assert_eq!(Digest::of_last(tree.clone()).text(), here.text());
+        let by_text = Sha256::digest(tree.to_string());
+        assert!(here.text().starts_with("sha256:") && here.text().len() == 7 + 64);
+        assert!(here.text().ends_with(&format!("{:02x}", by_text[31])));
+    }
+}
