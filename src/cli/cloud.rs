@@ -27,6 +27,7 @@ pub fn aws_settings(cloud: &model::Aws) -> Settings {
     if endpoints.iter().any(|(_, url)| is_loopback(url)) {
         settings.poll = (Duration::from_millis(50), Duration::from_secs(1));
         settings.pod_identity_delay = Duration::ZERO;
+        settings.log_delay = Duration::ZERO;
     }
     settings
 }

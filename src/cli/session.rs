@@ -562,11 +562,9 @@ impl Session {
                     present::out(&format!("{event}\n"));
                 }
                 Ok(arns) => {
-                    let message = format!(
-                        "the cluster {name} is gone, and this still carries its tag: {}",
-                        arns.join(", ")
-                    );
-                    let help = "load balancers and volumes were made by Kubernetes; remove them by hand if nobody needs them";
+                    let message =
+                        format!("the cluster {name} is gone, and this is left of it: {}", arns.join(", "));
+                    let help = "load balancers and volumes were made by Kubernetes, logs by EKS; remove them by hand if nobody needs them";
                     present::diagnostics::warning(&message, Some(help), error_style());
                 }
                 Err(error) => {

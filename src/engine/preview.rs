@@ -1,10 +1,10 @@
-//! Asking live systems what they say of a plan's changes before any of them is made: dry runs, all at once.
+//! Asking live systems what they say of a plan's changes and deletes before any of them is made: dry runs, all at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
-use plinth_provider::{Class, Context, Error, Path, Preview, PreviewRequest, Providers, Urn};
+use plinth_provider::{Class, Context, Error, Path, Preview, PreviewRequest, Providers, Recorded, Urn};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{Op, Plan, PlanError, Step};
@@ -27,15 +27,20 @@ pub struct Previews {
 
 /// Asks about every change whose system is known. Changes nothing.
 pub async fn preview(plan: &Plan, providers: &Providers, cancel: &CancellationToken) -> Previews {
-    let mut by_provider: BTreeMap<&str, Vec<&Step>> = BTreeMap::new();
-    for step in plan.steps.iter().filter(|step| is_previewed(step)) {
-        let prefix = step.urn.kind().split(':').next().unwrap_or_default();
-        by_provider.entry(prefix).or_default().push(step);
-    }
-    let asked = join_all(by_provider.into_values().map(|steps| ask(steps, &plan.stack, providers, cancel)));
+    let of_provider = |wanted: fn(&Step) -> bool| {
+        let mut by_provider: BTreeMap<&str, Vec<&Step>> = BTreeMap::new();
+        for step in plan.steps.iter().filter(|step| wanted(step)) {
+            let prefix = step.urn.kind().split(':').next().unwrap_or_default();
+            by_provider.entry(prefix).or_default().push(step);
+        }
+        by_provider.into_values()
+    };
+    let changed = of_provider(is_previewed).map(|steps| ask(steps, &plan.stack, providers, cancel));
+    let deleted = of_provider(is_deleted).map(|steps| ask_deletes(steps, &plan.stack, providers, cancel));
+    let (changed, deleted) = tokio::join!(join_all(changed), join_all(deleted));
     let mut found = Previews::default();
     let mut unanswered: Vec<(&Urn, Error)> = Vec::new();
-    for (step, result) in asked.await.into_iter().flatten() {
+    for (step, result) in changed.into_iter().chain(deleted).flatten() {
         match result {
             Ok(preview) => found.take(step, preview),
             Err(error) if is_unanswered(error.class) => unanswered.push((&step.urn, error)),
@@ -101,6 +106,12 @@ fn is_previewed(step: &Step) -> bool {
     asked && step.connection.as_ref().is_none_or(|connection| !connection.has_unknown())
 }
 
+fn is_deleted(step: &Step) -> bool {
+    let retained = |recorded: &Recorded| step.op == Op::Replace && recorded.options.retain_on_delete;
+    matches!(step.op, Op::Delete | Op::Replace)
+        && step.recorded.as_deref().is_some_and(|recorded| !retained(recorded))
+}
+
 /// Whether the system could not be asked, which says nothing about the change.
 fn is_unanswered(class: Class) -> bool {
     matches!(
@@ -112,6 +123,20 @@ fn is_unanswered(class: Class) -> bool {
             | Class::UnknownOutcome
             | Class::Throttled { .. }
     )
+}
+
+async fn ask_deletes<'a>(
+    steps: Vec<&'a Step>,
+    stack: &str,
+    providers: &Providers,
+    cancel: &CancellationToken,
+) -> Vec<(&'a Step, Result<Preview, Error>)> {
+    let Some(first) = steps.first() else { return Vec::new() };
+    let Ok(provider) = providers.of(first.urn.kind()) else { return Vec::new() };
+    let context = Context { cancel: cancel.clone(), ..Context::new(stack, TIMEOUT) };
+    let going: Vec<&Recorded> = steps.iter().filter_map(|step| step.recorded.as_deref()).collect();
+    let results = provider.preview_deletes(&context, &going).await;
+    steps.into_iter().zip(results).collect()
 }
 
 async fn ask<'a>(

@@ -112,6 +112,10 @@ impl Provider for Pointed {
         self.inner.preview_many(context, requests).await
     }
 
+    async fn preview_deletes(&self, context: &Context, going: &[&Recorded]) -> Vec<Result<Preview>> {
+        self.inner.preview_deletes(context, going).await
+    }
+
     async fn occupants(&self, context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {
         self.inner.occupants(context, requests).await
     }

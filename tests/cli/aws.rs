@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use plinth_emulators::{AwsCall, AwsFault, Eks, Server};
+use plinth_emulators::{AwsCall, AwsFault, Eks, Server, StackDrift};
 
 use crate::support::{Ran, Sandbox};
 
@@ -281,4 +281,45 @@ fn resources_of_an_account_are_rehearsed_without_one() {
     let bucket = run(&["output", "aws:s3/Bucket::logs.arn"]).expect(0);
     assert_eq!(bucket.out.trim(), "arn:aws:s3:::account-logs");
     assert_eq!(run(&["destroy", "--yes", "--json"]).expect(0).counts()[3], 7);
+}
+
+#[test]
+fn what_is_changed_inside_a_stack_is_seen_and_reverted() {
+    let Some(account) = Account::new() else { return };
+    account.plinth(&["apply", "--yes"]).expect(0);
+    account.plinth(&["drift"]).expect(0);
+    account.front.drifts(
+        "account-network",
+        StackDrift {
+            resource: "Vpc".to_owned(),
+            kind: "AWS::EC2::VPC".to_owned(),
+            property: "/EnableDnsHostnames".to_owned(),
+            expected: "true".to_owned(),
+            actual: "false".to_owned(),
+        },
+    );
+    let drift = account.plinth(&["drift"]).expect(2);
+    assert!(drift.out.contains("resources.Vpc.EnableDnsHostnames"), "{}", drift.out);
+    let planned = account.plinth(&["plan", "--refresh", "always"]).expect(2);
+    assert!(planned.out.contains("aws:cloudformation/Stack::network"), "{}", planned.out);
+    let back = account.plinth(&["apply", "--yes", "--json", "--refresh", "always"]).expect(0);
+    assert_eq!(back.counts(), [0, 1, 0, 0, 0], "{}", back.out);
+    account.plinth(&["drift"]).expect(0);
+    account.plinth(&["destroy", "--yes"]).expect(0);
+}
+
+#[test]
+fn what_stands_against_a_destroy_is_told_before_anything_goes() {
+    let Some(account) = Account::new() else { return };
+    account.sandbox.edit("stacks/account.yaml", "forceDestroy: true", "forceDestroy: false");
+    account.plinth(&["apply", "--yes"]).expect(0);
+    account.call("s3", "PUT", "/account-logs/somebody", "x");
+    let refused = account.plinth(&["destroy", "--yes"]).expect(1);
+    assert!(
+        refused.err.contains("account-logs is not empty") && refused.err.contains("forceDestroy: true"),
+        "{}",
+        refused.err
+    );
+    account.plinth(&["plan", "--refresh", "always"]).expect(0);
+    account.call("s3", "DELETE", "/account-logs/somebody", "");
 }

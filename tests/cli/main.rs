@@ -1,6 +1,7 @@
 //! The binary as a user runs it: each test has a folder of its own, an embedded cloud of its own, and real clients.
 
 mod aws;
+mod aws_identity;
 mod aws_platform;
 mod canary;
 mod cluster;

@@ -17,20 +17,25 @@ struct Suite {
 }
 
 const SUITES: &[Suite] = &[
-    Suite { name: "points", test: "points::killed_at_a_point_the_next_run_converges", rounds: 120 },
-    Suite { name: "row", test: "points::killed_several_times_in_a_row_the_next_run_converges", rounds: 60 },
-    Suite { name: "outside", test: "points::killed_from_outside_the_next_run_converges", rounds: 60 },
+    Suite { name: "points", test: "crash::points::killed_at_a_point_the_next_run_converges", rounds: 120 },
+    Suite {
+        name: "row",
+        test: "crash::points::killed_several_times_in_a_row_the_next_run_converges",
+        rounds: 60,
+    },
+    Suite { name: "outside", test: "crash::points::killed_from_outside_the_next_run_converges", rounds: 60 },
     Suite {
         name: "platform",
-        test: "points::killed_at_a_point_of_the_platform_the_next_run_converges",
+        test: "crash::points::killed_at_a_point_of_the_platform_the_next_run_converges",
         rounds: 40,
     },
-    Suite { name: "replies", test: "replies::lost_replies_and_refusals_are_survived", rounds: 60 },
+    Suite { name: "replies", test: "crash::replies::lost_replies_and_refusals_are_survived", rounds: 60 },
     Suite {
         name: "writers",
-        test: "writers::of_many_writers_each_step_is_made_by_the_one_whose_turn_it_is",
+        test: "crash::writers::of_many_writers_each_step_is_made_by_the_one_whose_turn_it_is",
         rounds: 200,
     },
+    Suite { name: "aws", test: "aws_platform::a_platform_whose_runs_are_killed_converges", rounds: 50 },
 ];
 
 /// Three phases of a stack's life are killed in each round: it is created, changed and destroyed.
@@ -39,7 +44,7 @@ const POINTS_OF_A_ROUND: u64 = 3;
 /// Options of `cargo xtask crash`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// What is tried: points, row, outside, platform, replies, writers [default: all of them]
+    /// What is tried: points, row, outside, platform, replies, writers, aws [default: all of them]
     suites: Vec<String>,
     /// How many crash points are tried, for the suites that count them
     #[arg(long, conflicts_with = "rounds")]
@@ -76,11 +81,13 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let mut failed = Vec::new();
     let points = tempfile::NamedTempFile::new()?;
-    // Not needed for files; and whoever names an emulator needs all of it.
-    let tools = if args.state.is_some() { emulators::install()? } else { Vec::new() };
+    let asked = |suite: &Suite| args.suites.is_empty() || args.suites.iter().any(|name| name == suite.name);
+    // Not needed for files; and whoever names an emulator, or means AWS, needs all of it.
+    let emulated = args.state.is_some() || SUITES.iter().any(|suite| suite.name == "aws" && asked(suite));
+    let tools = if emulated { emulators::install()? } else { Vec::new() };
     for suite in SUITES {
-        let asked = args.suites.is_empty() || args.suites.iter().any(|name| name == suite.name);
-        if asked && process::stream(command(args, suite, points.path())?.envs(tools.clone())).is_err() {
+        if asked(suite) && process::stream(command(args, suite, points.path())?.envs(tools.clone())).is_err()
+        {
             failed.push(suite.name);
         }
     }
@@ -109,7 +116,7 @@ fn command(args: &Args, suite: &Suite, seen: &Path) -> Result<Command> {
         let binary = binary.canonicalize().with_context(|| format!("no binary at {}", binary.display()))?;
         command.env("PLINTH_BINARY", binary);
     }
-    command.args(["--", "--include-ignored", "--nocapture", "--exact", &format!("crash::{}", suite.test)]);
+    command.args(["--", "--include-ignored", "--nocapture", "--exact", suite.test]);
     command.env("PLINTH_CRASH", settings).current_dir(workspace::root());
     Ok(command)
 }

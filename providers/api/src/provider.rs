@@ -146,6 +146,15 @@ pub trait Provider: Send + Sync {
         requests.iter().map(|_| Ok(Preview::default())).collect()
     }
 
+    /// What the system would refuse to let go of, asked before anything is deleted: protection that is switched on, what
+    /// is not empty, what others still need. `going` is all that the plan deletes or replaces, so that what goes with it
+    /// stands in nobody's way; the results stand in its order, and the classes of errors say what they do for
+    /// [`Provider::preview_many`]. By default nothing is refused.
+    async fn preview_deletes(&self, context: &Context, going: &[&Recorded]) -> Vec<Result<Preview>> {
+        let _ = context;
+        going.iter().map(|_| Ok(Preview::default())).collect()
+    }
+
     /// What already stands where a create would make something, whoever made it; the results stand in the order of the
     /// requests. Asked before planning a create, so that nothing is taken over that the plan does not show.
     async fn occupants(&self, context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {

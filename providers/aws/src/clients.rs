@@ -137,11 +137,15 @@ async fn identify(config: &SdkConfig, settings: &Settings) -> Result<Identity> {
     {
         return Err(no_credentials(&chain(&error)));
     }
-    let answer = aws_sdk_sts::Client::new(config)
-        .get_caller_identity()
-        .send()
-        .await
-        .map_err(|error| refused("sts:GetCallerIdentity", "the caller", error))?;
+    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await.map_err(|error| {
+        let unanswered = error.as_service_error().is_none();
+        let error = refused("sts:GetCallerIdentity", "the caller", error);
+        if unanswered && error.class == Class::Unavailable {
+            let help = format!("see whether there is a region `{}` and a network to it", settings.region);
+            return error.help(help);
+        }
+        error
+    })?;
     let arn = answer.arn().unwrap_or_default().to_owned();
     let identity = Identity {
         account: answer.account().unwrap_or_default().to_owned(),

@@ -1,5 +1,5 @@
-//! What is left in an account when a cluster is gone: load balancers and volumes that Kubernetes made there, and that
-//! nobody removed through Kubernetes. They are told, not touched: what carries a tag may still be wanted.
+//! What is left in an account when a cluster is gone: load balancers and volumes that Kubernetes made there and that nobody
+//! removed through Kubernetes, and the logs that EKS kept. They are told, not touched: they may still be wanted.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,9 @@ use plinth_provider::Result;
 
 use crate::Clients;
 use crate::error::refused;
+use crate::kinds::log_group;
 
-/// The ARNs of everything that carries the tags of a cluster.
+/// The ARNs of everything that carries the tags of a cluster, and of its logs.
 ///
 /// # Errors
 /// When the account does not tell.
@@ -33,6 +34,7 @@ pub async fn leftovers(clients: &Clients, cluster: &str) -> Result<Vec<String>> 
             found.extend(resource.resource_arn().filter(|arn| !lingers(arn)).map(str::to_owned));
         }
     }
+    found.extend(log_group::of_cluster(&clients.config, cluster).await?);
     Ok(found.into_iter().collect())
 }
 

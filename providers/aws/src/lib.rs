@@ -6,6 +6,7 @@
 //! (that is a program's), and aws-sdk-ec2 (networks are CloudFormation stacks).
 #![forbid(unsafe_code)]
 
+mod bare;
 mod clients;
 mod document;
 mod ec2;

@@ -76,16 +76,36 @@ pub(crate) fn taken(what: &str, tags: &BTreeMap<String, String>) -> Error {
         .help("give this one another name, or take it over with `plinth import`")
 }
 
-/// What to set and what to remove to come from the tags there are to those wanted; AWS's own stay.
+/// What to set and what to remove to come from the tags there are to those wanted. What was never asked for stays: others
+/// tag things for reasons of their own. `was` are the inputs that were asked for before.
 pub(crate) fn changes(
     there: &BTreeMap<String, String>,
     wanted: &BTreeMap<String, String>,
+    was: Option<&Value>,
 ) -> (BTreeMap<String, String>, Vec<String>) {
     let set = wanted
         .iter()
         .filter(|(key, value)| there.get(*key) != Some(value))
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
-    let gone = there.keys().filter(|key| !wanted.contains_key(*key) && !is_system(key)).cloned().collect();
+    let had = was.map(own).unwrap_or_default();
+    let gone =
+        there.keys().filter(|key| had.contains_key(*key) && !wanted.contains_key(*key)).cloned().collect();
     (set, gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_of_others_stay() {
+        let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let there = map(&[("team", "a"), ("cost", "7"), ("owner", "x"), ("aws:x", "y")]);
+        let was = Value::from([("tags", Value::from([("team", "a"), ("owner", "x")]))]);
+        let (set, gone) = changes(&there, &map(&[("team", "b")]), Some(&was));
+        assert_eq!((set, gone), (map(&[("team", "b")]), vec!["owner".to_owned()]));
+    }
 }

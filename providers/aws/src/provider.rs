@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use futures::StreamExt;
 use plinth_provider::{
-    Applied, Class, Context, Diff, Drift, KindSchema, Lane, Live, Occupant, Preview, PreviewRequest,
-    Provider, ReadRequest, Recorded, Request, Resource, Result, Urn, Value, changes_with_sets, fields,
+    Applied, Change, Class, Context, Diff, Drift, KindSchema, Lane, Live, Occupant, Preview, PreviewRequest,
+    Provider, ReadRequest, Recorded, Request, Resource, Result, Segment, Urn, Value, changes_with_sets,
+    fields,
 };
 
 use crate::clients::Connection;
@@ -52,7 +53,7 @@ impl Aws {
     async fn call<'a>(&'a self, context: &'a Context, urn: &'a Urn, inputs: &'a Value) -> Result<Call<'a>> {
         let what = || "connecting to AWS".to_owned();
         let aws = context.bounded(what, self.connection.clients()).await?;
-        Ok(Call { aws, settings: self.connection.settings(), context, urn, inputs })
+        Ok(Call { aws, settings: self.connection.settings(), context, urn, inputs, was: None })
     }
 
     async fn preview(&self, context: &Context, request: PreviewRequest<'_>) -> Result<Preview> {
@@ -63,6 +64,21 @@ impl Aws {
         let call = self.call(context, request.urn, request.inputs).await?;
         let what = || format!("asking AWS about {}", request.urn.short());
         context.bounded(what, kind.preview(&call, &request)).await
+    }
+
+    async fn refuses_to_go(
+        &self,
+        context: &Context,
+        recorded: &Recorded,
+        going: &[&Recorded],
+    ) -> Result<Preview> {
+        let kind = kinds::of(recorded.urn.kind())?;
+        if kind.may_refuse_to_go() {
+            let call = self.call(context, &recorded.urn, &recorded.inputs).await?;
+            let what = || format!("asking AWS what stands against deleting {}", recorded.urn.short());
+            context.bounded(what, kind.refuses_to_go(&call, &recorded.id, going)).await?;
+        }
+        Ok(Preview::default())
     }
 
     async fn occupant(&self, context: &Context, request: Request<'_>) -> Result<Option<Occupant>> {
@@ -89,6 +105,15 @@ fn as_recorded(urn: &Urn, live: Live) -> Recorded {
         dependencies: Vec::new(),
         options: plinth_provider::Options::default(),
         unsettled: false,
+    }
+}
+
+/// Whether something is added to a list, or to a map that is asked for as a whole: what was asked for is not what is there.
+fn is_added(change: &Change, whole: &[&str]) -> bool {
+    match change.path.segments() {
+        [.., Segment::Index(_)] => true,
+        [Segment::Key(map), _, ..] => whole.contains(&map.as_str()),
+        _ => false,
     }
 }
 
@@ -195,7 +220,7 @@ impl Provider for Aws {
     async fn update(&self, context: &Context, request: Request<'_>, recorded: &Recorded) -> Result<Applied> {
         let kind = kinds::of(request.urn.kind())?;
         let call = self.call(context, request.urn, request.inputs).await?;
-        kind.update(&call, recorded).await
+        kind.update(&Call { was: Some(&recorded.inputs), ..call }, recorded).await
     }
 
     async fn delete(&self, context: &Context, recorded: &Recorded) -> Result<()> {
@@ -221,6 +246,14 @@ impl Provider for Aws {
             .await
     }
 
+    async fn preview_deletes(&self, context: &Context, going: &[&Recorded]) -> Vec<Result<Preview>> {
+        futures::stream::iter(0..going.len())
+            .map(|at| self.refuses_to_go(context, going[at], going))
+            .buffered(READS_AT_ONCE)
+            .collect()
+            .await
+    }
+
     async fn occupants(&self, context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {
         futures::stream::iter(0..requests.len())
             .map(|at| self.occupant(context, requests[at]))
@@ -231,13 +264,14 @@ impl Provider for Aws {
 
     fn drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {
         let Ok(kind) = kinds::of(recorded.urn.kind()) else { return Vec::new() };
-        let further = kind.further_drift(live);
+        let further = kind.further_drift(recorded, live);
         let (asked, live) = (kind.comparable(&recorded.inputs), kind.comparable(&live.inputs));
         let sets = kind.spec().schema().set_like;
         changes_with_sets(&asked, &live, &sets)
             .into_iter()
             // What was never asked for is the system's own affair.
-            .filter(|change| change.before.is_some() && !kind.tolerates(change))
+            .filter(|change| change.before.is_some() || is_added(change, kind.whole()))
+            .filter(|change| !kind.tolerates(change))
             .map(|change| Drift {
                 path: change.path,
                 recorded: change.before,

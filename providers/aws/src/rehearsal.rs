@@ -53,6 +53,7 @@ impl Rehearsal {
             }
             "aws:kms/Key" => (self.arn("kms", &format!("key/{hash}")), vec![("id", hash.clone())]),
             "aws:kms/Alias" => (self.arn("kms", &format!("alias/{name}")), vec![]),
+            "aws:logs/LogGroup" => (self.arn("logs", &format!("log-group:{name}")), vec![]),
             "aws:s3/Bucket" => {
                 let region = inputs.text_at("region").unwrap_or(&self.region).to_owned();
                 let endpoint = format!("s3.{region}.amazonaws.com");

@@ -24,6 +24,8 @@ pub struct Settings {
     pub poll: (Duration, Duration),
     /// How long a pod identity association takes to reach its cluster: nothing tells when it has.
     pub pod_identity_delay: Duration,
+    /// For how long after its delete the log group of a cluster is looked for again: EKS writes its last logs late.
+    pub log_delay: Duration,
 }
 
 impl Settings {
@@ -38,6 +40,7 @@ impl Settings {
             attempts: 13,
             poll: (Duration::from_secs(2), Duration::from_secs(20)),
             pod_identity_delay: Duration::from_secs(10),
+            log_delay: Duration::from_secs(90),
         }
     }
 }

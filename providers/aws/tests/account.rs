@@ -21,8 +21,11 @@ async fn config(server: &Server) -> SdkConfig {
 }
 
 async fn provider(server: &Server) -> Aws {
-    let settings =
-        Settings { poll: (Duration::from_millis(50), Duration::from_millis(200)), ..Settings::new(REGION) };
+    let settings = Settings {
+        poll: (Duration::from_millis(50), Duration::from_millis(200)),
+        log_delay: Duration::ZERO,
+        ..Settings::new(REGION)
+    };
     Aws::with_config(settings, config(server).await)
 }
 
@@ -158,6 +161,103 @@ async fn a_key_that_is_to_be_deleted_is_taken_back() {
 }
 
 #[tokio::test]
+async fn log_group() {
+    for server in both() {
+        let inputs = r#"{ "name": "/aws/eks/dev/cluster", "retentionDays": 30, "tags": { "team": "obs" } }"#;
+        let mut case = case(urn("aws:logs/LogGroup", "control-plane"), inputs);
+        case.updated = with(&case.inputs, r#"{ "retentionDays": 90, "tags": { "owner": "me" } }"#);
+        case.replaced = with(case.updated.as_ref().unwrap(), r#"{ "name": "/aws/eks/other/cluster" }"#);
+        run(&provider(&server).await, &case).await;
+    }
+}
+
+/// Makes a log group as EKS does: without anybody's marks.
+fn eks_logs(server: &Server) {
+    let signed = "AWS4-HMAC-SHA256 Credential=eks/20260101/eu-central-1/logs/aws4_request, SignedHeaders=host, Signature=0";
+    let headers = [
+        ("Authorization", signed),
+        ("X-Amz-Target", "Logs_20140328.CreateLogGroup"),
+        ("Content-Type", "application/x-amz-json-1.1"),
+    ];
+    let status = server.send("POST", "/", &headers, r#"{ "logGroupName": "/aws/eks/dev/cluster" }"#);
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn a_log_group_that_eks_has_made_is_taken_over_only_where_that_is_meant() {
+    for server in both() {
+        let aws = provider(&server).await;
+        eks_logs(&server);
+        let urn = urn("aws:logs/LogGroup", "control-plane");
+        let context = Context::new("dev", Duration::from_secs(30));
+        for (adopt, owner) in [(false, plinth_provider::Owner::Nobody), (true, plinth_provider::Owner::Ours)]
+        {
+            let inputs =
+                format!(r#"{{ "name": "/aws/eks/dev/cluster", "retentionDays": 7, "adopt": {adopt} }}"#);
+            let inputs = aws.check(&urn, json(&inputs)).unwrap();
+            let request = Request { urn: &urn, inputs: &inputs, connection: None };
+            let there = aws.occupants(&context, &[request]).await.remove(0).unwrap().unwrap();
+            assert_eq!(there.owner, owner);
+            let made = aws.create(&context, request).await;
+            assert_eq!(made.is_ok(), adopt, "{made:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_group_that_comes_back_is_deleted_again() {
+    let Some(server) = plinth_emulators::moto() else { return };
+    let settings = Settings {
+        poll: (Duration::from_millis(20), Duration::from_millis(100)),
+        log_delay: Duration::from_secs(2),
+        ..Settings::new(REGION)
+    };
+    let aws = Aws::with_config(settings, config(&server).await);
+    let urn = urn("aws:logs/LogGroup", "control-plane");
+    let inputs = aws.check(&urn, json(r#"{ "name": "/aws/eks/dev/cluster" }"#)).unwrap();
+    let made = create(&aws, &urn, &inputs).await;
+    let context = Context::new("dev", Duration::from_secs(30));
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        eks_logs(&server);
+    };
+    let (gone, ()) = tokio::join!(aws.delete(&context, &made), late);
+    gone.unwrap();
+    assert_eq!(aws.read(&context, ReadRequest { recorded: &made }).await.unwrap(), None);
+}
+
+/// What stands against deleting a resource, alone and together with others.
+async fn against(aws: &Aws, going: &[&Recorded]) -> Vec<Option<String>> {
+    let context = Context::new("dev", Duration::from_secs(30));
+    let asked = aws.preview_deletes(&context, going).await;
+    asked.into_iter().map(|one| one.err().map(|error| error.message)).collect()
+}
+
+#[tokio::test]
+async fn what_stands_against_a_delete_is_told_before() {
+    for server in both() {
+        let aws = provider(&server).await;
+        let urn = urn("aws:s3/Bucket", "logs");
+        let inputs = aws.check(&urn, Value::map()).unwrap();
+        let mut bucket = create(&aws, &urn, &inputs).await;
+        assert_eq!(against(&aws, &[&bucket]).await, [None]);
+        let s3 = aws_sdk_s3::config::Builder::from(&config(&server).await).force_path_style(true).build();
+        let s3 = aws_sdk_s3::Client::from_conf(s3);
+        s3.put_object().bucket("dev-logs").key("k").send().await.unwrap();
+        assert!(against(&aws, &[&bucket]).await[0].as_ref().unwrap().contains("not empty"));
+        bucket.inputs.set(&"forceDestroy".into(), true.into());
+        assert_eq!(against(&aws, &[&bucket]).await, [None]);
+    }
+    let Some(ministack) = plinth_emulators::ministack() else { return };
+    let aws = provider(&ministack).await;
+    let urn = urn("aws:cloudformation/Stack", "queues");
+    let template = r#"{ "terminationProtection": true, "template": { "Resources": { "Q": { "Type": "AWS::SQS::Queue" } } } }"#;
+    let inputs = aws.check(&urn, json(template)).unwrap();
+    let stack = create(&aws, &urn, &inputs).await;
+    assert!(against(&aws, &[&stack]).await[0].as_ref().unwrap().contains("protected"));
+}
+
+#[tokio::test]
 async fn a_key_that_a_cluster_needs_is_not_deleted() {
     let Some(ministack) = plinth_emulators::ministack() else { return };
     let aws = provider(&ministack).await;
@@ -180,6 +280,13 @@ async fn a_key_that_a_cluster_needs_is_not_deleted() {
     let error = aws.delete(&context, &key).await.unwrap_err();
     assert_eq!(error.class, Class::Invalid);
     assert!(error.message.contains("cluster c"), "{}", error.message);
+    assert!(against(&aws, &[&key]).await[0].as_ref().unwrap().contains("cluster c"), "the plan says so");
+    let cluster = Recorded {
+        urn: self::urn("aws:eks/Cluster", "c"),
+        inputs: Value::from([("name", "c")]),
+        ..key.clone()
+    };
+    assert_eq!(against(&aws, &[&key, &cluster]).await[0], None, "they go together");
 }
 
 #[tokio::test]

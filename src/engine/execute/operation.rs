@@ -464,9 +464,11 @@ impl Doing {
             Err(error) if error.class == Class::Cancelled => return Ended::Abandoned,
             // As above, too: the intent is what the next run asks by.
             Err(error) if matches!(left, Left::Unknown) => {
-                return Ended::Failed(error.help(
-                    "whether it was made could not be found out either; the next run asks again before anything else",
-                ));
+                let doubt = "whether it was made could not be found out either; the next run asks again before anything else";
+                // What the user can do about the cause comes first.
+                let help =
+                    error.help.as_ref().map_or_else(|| doubt.to_owned(), |own| format!("{own}; {doubt}"));
+                return Ended::Failed(error.help(help));
             }
             Err(error) => {
                 let left = match left {

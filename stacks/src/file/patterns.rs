@@ -9,6 +9,17 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
         |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
     match pattern {
         ACCOUNT => digits(text, 12),
+        REGION => {
+            let parts: Vec<&str> = text.split('-').collect();
+            let [first, middle @ .., last] = parts.as_slice() else { return false };
+            let letters =
+                |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+            (2..=4).contains(&first.len())
+                && letters(first)
+                && !middle.is_empty()
+                && middle.iter().all(letters)
+                && (digits(last, 1) || digits(last, 2))
+        }
         MAIL => {
             let mut parts = text.split('@');
             let full = |part: Option<&str>| {
@@ -52,6 +63,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
 pub(crate) fn in_words(pattern: &str) -> &'static str {
     match pattern {
         ACCOUNT => "an account's number of twelve digits, in quotes",
+        REGION => "a region of AWS, as in `eu-central-1`",
         MAIL => "a mail address",
         DAY => "a day, as in `2025-01-01`",
         RECIPIENT => "an age recipient, which begins with `age1`",
@@ -64,6 +76,7 @@ pub(crate) fn in_words(pattern: &str) -> &'static str {
 }
 
 const ACCOUNT: &str = r"^[0-9]{12}$";
+const REGION: &str = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$";
 const MAIL: &str = r"^[^@\s]+@[^@\s]+$";
 const DAY: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$";
 const RECIPIENT: &str = r"^age1[02-9ac-hj-np-z]{58}$";

@@ -123,6 +123,7 @@ pub struct BucketNames {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Aws {
     /// The region, such as `eu-central-1`.
+    #[schemars(regex(pattern = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$"))]
     pub region: String,
     /// The account that must be meant: an apply with another account's credentials is refused.
     #[serde(default)]
@@ -141,9 +142,16 @@ pub struct Aws {
     /// Availability zones; the first three of the region when left out.
     #[serde(default)]
     pub zones: Vec<String>,
+    /// For how many days the logs of the control plane are kept.
+    #[serde(default = "log_retention_days")]
+    pub log_retention_days: u32,
     /// The network: a VPC made for the stack, or subnets that exist.
     #[serde(default)]
     pub network: AwsNetwork,
+}
+
+fn log_retention_days() -> u32 {
+    90
 }
 
 /// The network of a stack on AWS. Either `vpcCidr` (a VPC is made) or `subnetIds` (they exist).

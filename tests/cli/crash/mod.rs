@@ -12,3 +12,5 @@ mod round;
 mod settings;
 mod suite;
 mod writers;
+
+pub use settings::{Random, Settings};

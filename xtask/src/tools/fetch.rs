@@ -16,7 +16,7 @@ pub fn fetch(package: &Package, scratch: &Path, into: &Path) -> Result<()> {
         Source::NpmZip { archive } => npm_zip(package, archive, scratch, into)?,
         Source::Debian => debian(package, scratch, into)?,
         Source::Wheel => unzip(&wheel(package, scratch)?, into)?,
-        Source::Python { module, requires } => python(package, module, requires, scratch, into)?,
+        Source::Python { module, requires } => python(package, *module, requires, scratch, into)?,
         Source::Npm { script, before } => npm(package, script, before, scratch, into)?,
     }
     for program in package.programs {
@@ -122,7 +122,13 @@ fn wheel(package: &Package, scratch: &Path) -> Result<PathBuf> {
     only_file(scratch, package)
 }
 
-fn python(package: &Package, module: &str, requires: &[&str], scratch: &Path, into: &Path) -> Result<()> {
+fn python(
+    package: &Package,
+    module: Option<&str>,
+    requires: &[&str],
+    scratch: &Path,
+    into: &Path,
+) -> Result<()> {
     let wheel = wheel(package, scratch)?;
     let lib = into.join("lib");
     // Without dependency resolution: the table lists all of them, so nothing unpinned can slip in.
@@ -137,9 +143,10 @@ fn python(package: &Package, module: &str, requires: &[&str], scratch: &Path, in
     let interpreter =
         process::capture(Command::new("python3").args(["-c", "import sys; print(sys.executable)"]))?;
     // Safe path and no user site: only `lib` is searched, not what lies in the caller's folder or home.
+    let start = module.map_or_else(String::new, |module| format!("-m {module} "));
     let launcher = format!(
         "#!/bin/sh\nlib=$(dirname -- \"$(readlink -f -- \"$0\")\")/lib\n\
-         PYTHONPATH=$lib PYTHONSAFEPATH=1 PYTHONNOUSERSITE=1 exec '{}' -m {module} \"$@\"\n",
+         PYTHONPATH=$lib PYTHONSAFEPATH=1 PYTHONNOUSERSITE=1 exec '{}' {start}\"$@\"\n",
         interpreter.trim()
     );
     for program in package.programs {

@@ -28,8 +28,8 @@ pub enum Source {
     Wheel,
     /// A Python program, installed by pip into a folder of its own.
     Python {
-        /// The module that `python3 -m` starts.
-        module: &'static str,
+        /// The module that `python3 -m` starts; none for a library, whose program is a Python that sees it.
+        module: Option<&'static str>,
         /// Its dependencies, each pinned. They have a wheel per Python version, so they carry no checksum.
         requires: &'static [&'static str],
     },
@@ -85,7 +85,7 @@ pub const TEST_TOOLS: &[Package] = &[
         version: "1.37.0",
         sha256: "85136d018a27b50ec7fc049d902bfa5193f5976807e6c0f408e3ab6fe078cad9",
         source: Source::Python {
-            module: "kubernetes_validate",
+            module: Some("kubernetes_validate"),
             requires: &[
                 "attrs==26.1.0",
                 "importlib-resources==7.1.0",
@@ -142,7 +142,7 @@ pub const EMULATORS: &[Package] = &[
         version: "5.2.5",
         sha256: "eef62cdcf3bfe73e0863743511ba042dfaba04ba3d5ecdcb896a196c693ad528",
         source: Source::Python {
-            module: "moto.server",
+            module: Some("moto.server"),
             requires: &[
                 "annotated-types==0.8.0",
                 "antlr4-python3-runtime==4.13.2",
@@ -214,11 +214,34 @@ pub const EMULATORS: &[Package] = &[
         }],
     },
     Package {
+        name: "boto3",
+        version: "1.44.5",
+        sha256: "70c3e0409794b29ec1900bcaff0695b73234a2d32ffaed35045b94caa26212a5",
+        source: Source::Python {
+            module: None,
+            requires: &[
+                "botocore==1.44.5",
+                "jmespath==1.1.0",
+                "python-dateutil==2.9.0.post0",
+                "s3transfer==0.19.3",
+                "six==1.17.0",
+                "urllib3==2.8.0",
+            ],
+        },
+        programs: &[Program {
+            name: "python-with-boto3",
+            path: "python-with-boto3",
+            env: Some("PLINTH_BOTO3_PYTHON"),
+            check: &["-c", "import boto3; print(boto3.__version__)"],
+            answers: "1.44.5",
+        }],
+    },
+    Package {
         name: "ministack",
         version: "1.5.33",
         sha256: "36f9158cbe7eb7a3f910ccf1c052c98204511164249b783682f7a96ef56b0bba",
         source: Source::Python {
-            module: "ministack",
+            module: Some("ministack"),
             requires: &[
                 "botocore==1.43.106",
                 "defusedxml==0.7.1",

@@ -153,7 +153,7 @@ impl Handler for OidcProvider {
                 .await
                 .map_err(|error| failed("iam:UpdateOpenIDConnectProviderThumbprint", arn, error))?;
         }
-        let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs));
+        let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs), call.was);
         if !set.is_empty() {
             iam.tag_open_id_connect_provider()
                 .open_id_connect_provider_arn(arn)

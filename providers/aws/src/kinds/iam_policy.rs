@@ -177,7 +177,7 @@ impl Handler for Policy {
                 .await
                 .map_err(|error| failed("iam:CreatePolicyVersion", arn, error))?;
         }
-        let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs));
+        let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs), call.was);
         if !set.is_empty() {
             let tagged = iam.tag_policy().policy_arn(arn).set_tags(Some(tag_list(&set)?)).send().await;
             tagged.map_err(|error| failed("iam:TagPolicy", arn, error))?;

@@ -237,6 +237,10 @@ impl Handler for Role {
         &["trust", "policies.*"]
     }
 
+    fn whole(&self) -> &'static [&'static str] {
+        &["policies"]
+    }
+
     async fn create(&self, call: &Call<'_>) -> Result<Applied> {
         let name = text(call.inputs, "name")?;
         let seconds = integer(call.inputs, "maxSessionSeconds").unwrap_or(3600);
@@ -320,7 +324,7 @@ impl Handler for Role {
             }
         }
         self.settle(call, name, &there.inputs).await?;
-        let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs));
+        let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs), call.was);
         if !set.is_empty() {
             iam.tag_role()
                 .role_name(name)

@@ -254,7 +254,7 @@ async fn settle(call: &Call<'_>, key: &KeyMetadata) -> Result<Applied> {
         let off = kms.disable_key_rotation().key_id(id).send().await;
         off.map_err(|error| failed("kms:DisableKeyRotation", id, error))?;
     }
-    let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs));
+    let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs), call.was);
     if !set.is_empty() {
         let tagged = kms.tag_resource().key_id(id).set_tags(Some(tag_list(&set)?)).send().await;
         tagged.map_err(|error| failed("kms:TagResource", id, error))?;
@@ -284,8 +284,8 @@ async fn put_policy(call: &Call<'_>, id: &str) -> Result<()> {
     again(call.context, PROPAGATION, unknown_principal, put).await
 }
 
-/// A cluster whose secrets are encrypted with this key is lost without it.
-async fn guard(call: &Call<'_>, key: &KeyMetadata) -> Result<()> {
+/// A cluster whose secrets are encrypted with this key is lost without it. Those that `go` first need it no more.
+async fn guard(call: &Call<'_>, key: &KeyMetadata, goes: impl Fn(&str) -> bool) -> Result<()> {
     let mut pages = call.aws.eks.list_clusters().into_paginator().items().send();
     while let Some(name) = pages.next().await {
         let name = match name {
@@ -301,6 +301,9 @@ async fn guard(call: &Call<'_>, key: &KeyMetadata) -> Result<()> {
                 return Ok(());
             }
         };
+        if goes(&name) {
+            continue;
+        }
         let Ok(cluster) = call.aws.eks.describe_cluster().name(&name).send().await else { continue };
         let configs = cluster.cluster().map(|cluster| cluster.encryption_config()).unwrap_or_default();
         let named = configs
@@ -390,11 +393,24 @@ impl Handler for Key {
         }
     }
 
+    fn may_refuse_to_go(&self) -> bool {
+        true
+    }
+
+    async fn refuses_to_go(&self, call: &Call<'_>, id: &str, going: &[&Recorded]) -> Result<()> {
+        let Some(key) = described(call, id).await?.filter(|key| !is_going(key)) else { return Ok(()) };
+        let goes = |name: &str| {
+            let clusters = going.iter().filter(|going| going.urn.kind() == "aws:eks/Cluster");
+            clusters.filter_map(|going| going.inputs.text_at("name")).any(|cluster| cluster == name)
+        };
+        guard(call, &key, goes).await
+    }
+
     async fn delete(&self, call: &Call<'_>, recorded: &Recorded) -> Result<()> {
         let kms = &call.aws.kms;
         let id = &recorded.id;
         let Some(key) = described(call, id).await?.filter(|key| !is_going(key)) else { return Ok(()) };
-        guard(call, &key).await?;
+        guard(call, &key, |_| false).await?;
         // Aliases would keep their names from being used again until the key is really gone.
         let mut aliases = kms.list_aliases().key_id(id).into_paginator().items().send();
         while let Some(alias) = aliases.next().await {

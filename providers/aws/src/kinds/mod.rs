@@ -8,6 +8,7 @@ mod iam_policy;
 mod iam_role;
 mod kms_alias;
 mod kms_key;
+pub(crate) mod log_group;
 mod s3_bucket;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ pub(crate) struct Call<'a> {
     pub urn: &'a Urn,
     /// Of a read or delete: what is recorded. Else: what is asked for, resolved and checked.
     pub inputs: &'a Value,
+    /// Of an update: what was asked for before.
+    pub was: Option<&'a Value>,
 }
 
 /// What a kind declares about itself.
@@ -133,9 +136,14 @@ pub(crate) trait Handler: Send + Sync {
         false
     }
 
+    /// Maps that hold what was asked for and nothing else: what somebody adds to them is a difference.
+    fn whole(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Where live differs in what the inputs do not spell out, such as what a CloudFormation stack holds.
-    fn further_drift(&self, live: &Live) -> Vec<Drift> {
-        let _ = live;
+    fn further_drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {
+        let _ = (recorded, live);
         Vec::new()
     }
 
@@ -149,6 +157,17 @@ pub(crate) trait Handler: Send + Sync {
     async fn preview(&self, call: &Call<'_>, request: &PreviewRequest<'_>) -> Result<Preview> {
         let _ = (call, request);
         Ok(Preview::default())
+    }
+
+    /// Whether AWS, or what is in the account, may stand against a delete, so that it has to be asked.
+    fn may_refuse_to_go(&self) -> bool {
+        false
+    }
+
+    /// What stands against deleting it. `going` is all that goes with it. Changes nothing.
+    async fn refuses_to_go(&self, call: &Call<'_>, id: &str, going: &[&Recorded]) -> Result<()> {
+        let _ = (call, id, going);
+        Ok(())
     }
 
     /// What stands where a create would make something, whoever made it. Kinds without a name of their own have no place
@@ -187,6 +206,7 @@ const ALL: &[&dyn Handler] = &[
     &iam_role::Role,
     &kms_alias::Alias,
     &kms_key::Key,
+    &log_group::LogGroup,
     &s3_bucket::Bucket,
 ];
 

@@ -8,6 +8,28 @@ use super::{Need, Place};
 
 /// What a resource needs, in order to be made, read, changed and removed.
 pub(super) fn needs(kind: &str, inputs: &Value, place: &Place, unknown: &mut BTreeSet<String>) -> Vec<Need> {
+    let mut needs = own(kind, inputs, place, unknown);
+    if kind.starts_with("aws:eks/") {
+        needs.extend(handed_on(inputs));
+    }
+    needs
+}
+
+/// What others made and a resource of EKS names by its ARN: roles that are handed on to EKS, the key for its secrets.
+fn handed_on(inputs: &Value) -> Vec<Need> {
+    let text = |path: &str| inputs.at(&path.into()).and_then(Value::as_str).map(str::to_owned);
+    let mut roles: Vec<String> =
+        ["roleArn", "targetRoleArn", "autoMode.nodeRoleArn"].into_iter().filter_map(text).collect();
+    let pods = inputs.get("podIdentities").and_then(Value::as_map).into_iter().flatten();
+    roles.extend(pods.filter_map(|(_, role)| role.as_str().map(str::to_owned)));
+    let whole = |arn: &String| arn.starts_with("arn:") && !arn.contains('*');
+    let roles = roles.into_iter().filter(whole).map(|role| on(role, &["iam:PassRole"]));
+    let key = text("secretsKeyArn").filter(whole);
+    roles.chain(key.map(|key| on(key, &["kms:CreateGrant", "kms:DescribeKey"]))).collect()
+}
+
+/// What a resource itself needs.
+fn own(kind: &str, inputs: &Value, place: &Place, unknown: &mut BTreeSet<String>) -> Vec<Need> {
     let text = |key: &str| inputs.text_at(key).unwrap_or("*").to_owned();
     let (name, cluster) = (text("name"), text("cluster"));
     let path = inputs.text_at("path").unwrap_or("/").to_owned();
@@ -32,11 +54,20 @@ pub(super) fn needs(kind: &str, inputs: &Value, place: &Place, unknown: &mut BTr
                 on(place.arn("kms", "key/*"), &["kms:DescribeKey"]),
             ]
         }
+        "aws:logs/LogGroup" => vec![
+            on("*".to_owned(), &["logs:DescribeLogGroups"]),
+            on(place.arn("logs", &format!("log-group:{name}")), LOG_GROUP),
+            on(place.arn("logs", &format!("log-group:{name}:*")), LOG_GROUP),
+        ],
         "aws:s3/Bucket" => bucket(&name, inputs, place),
         "aws:cloudformation/Stack" => stack(&name, inputs, place, unknown),
         "aws:eks/Cluster" => vec![
             on(place.arn("eks", &format!("cluster/{name}")), CLUSTER),
-            on("*".to_owned(), &["eks:DescribeClusterVersions"]),
+            // The latter two tell what is left in the account when the cluster is gone.
+            on(
+                "*".to_owned(),
+                &["eks:DescribeClusterVersions", "logs:DescribeLogGroups", "tag:GetResources"],
+            ),
             on(place.iam("role/aws-service-role/eks*.amazonaws.com/*"), SERVICE_ROLE),
         ],
         "aws:eks/NodeGroup" => vec![
@@ -84,7 +115,6 @@ fn pod_identity(cluster: &str, place: &Place) -> Vec<Need> {
 fn bucket(name: &str, inputs: &Value, place: &Place) -> Vec<Need> {
     let mut needs = vec![on(place.s3(name), BUCKET), on("*".to_owned(), &["s3:ListAllMyBuckets"])];
     if inputs.get("forceDestroy") == Some(&Value::Bool(true)) {
-        needs.push(on(place.s3(name), &["s3:ListBucketVersions"]));
         needs.push(on(place.s3(&format!("{name}/*")), &["s3:DeleteObject", "s3:DeleteObjectVersion"]));
     }
     needs
@@ -183,6 +213,18 @@ const KEY: &[&str] = &[
 
 const ALIAS: &[&str] = &["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"];
 
+const LOG_GROUP: &[&str] = &[
+    "logs:AssociateKmsKey",
+    "logs:CreateLogGroup",
+    "logs:DeleteLogGroup",
+    "logs:DeleteRetentionPolicy",
+    "logs:DisassociateKmsKey",
+    "logs:ListTagsForResource",
+    "logs:PutRetentionPolicy",
+    "logs:TagResource",
+    "logs:UntagResource",
+];
+
 const BUCKET: &[&str] = &[
     "s3:CreateBucket",
     "s3:DeleteBucket",
@@ -197,6 +239,7 @@ const BUCKET: &[&str] = &[
     "s3:GetLifecycleConfiguration",
     "s3:GetReplicationConfiguration",
     "s3:ListBucket",
+    "s3:ListBucketVersions",
     "s3:PutBucketObjectLockConfiguration",
     "s3:PutBucketOwnershipControls",
     "s3:PutBucketPolicy",

@@ -238,3 +238,75 @@ async fn inputs_that_eks_would_refuse_are_refused_before_it_is_asked() {
     assert!(refuse("AccessEntry", session).contains("role itself"));
     assert!(eks.take_seen().is_empty(), "nothing was asked");
 }
+
+#[tokio::test]
+async fn auto_mode_goes_on_and_off_and_its_role_stays() {
+    let eks = Eks::new();
+    let world = World::new(&eks.url()).await;
+    let mode = |role: &str| json!({ "nodePools": ["system", "general-purpose"], "nodeRoleArn": role });
+    let urn = urn("Cluster", "main");
+    let wanted = with(&cluster("1.35"), "autoMode", mode("arn:aws:iam::123456789012:role/a"));
+    let wanted = with(&wanted, "remoteNetworks", json!({ "nodeCidrs": ["10.9.0.0/16"] }));
+    let wanted = with(&wanted, "controlPlane", json!({ "eventTtl": "2h", "nodePorts": "30000-31000" }));
+    let made = world.create(&urn, &wanted).await.unwrap();
+    assert_eq!(drift(&world, &made).await, []);
+    let other = with(&made.inputs, "autoMode", mode("arn:aws:iam::123456789012:role/b"));
+    let other = world.check(&urn, &other);
+    assert!(matches!(world.aws.diff(&made, &other).unwrap(), Diff::Replace { .. }));
+
+    // What the file says no more is taken back, in one call each.
+    eks.take_seen();
+    let plain =
+        with(&cluster("1.35"), "controlPlane", json!({ "eventTtl": "1h", "scoring": "MostAllocated" }));
+    let plain = world.update(&made, &plain).await.unwrap();
+    assert_eq!(drift(&world, &plain).await, []);
+    let seen = eks.take_seen();
+    assert_eq!(seen.iter().filter(|call| call.operation == "UpdateClusterConfig").count(), 3, "{seen:?}");
+    eks.tamper("dev-main", |doc| assert_eq!(doc["computeConfig"]["enabled"], false));
+
+    let half = with(&cluster("1.35"), "autoMode", json!({ "nodePools": ["system"] }));
+    let error = world.aws.check(&urn, half).unwrap_err();
+    assert!(error.message.contains("go together"), "{error}");
+}
+
+#[tokio::test]
+async fn a_protected_cluster_and_groups_of_others_stand_against_a_delete_before_it_begins() {
+    let eks = Eks::new();
+    let world = World::new(&eks.url()).await;
+    let guarded = with(&cluster("1.35"), "deletionProtection", json!(true));
+    let guarded = world.create(&urn("Cluster", "main"), &guarded).await.unwrap();
+    let nodes = world.node_group().await;
+    let against = async |going: &[&Recorded]| {
+        let asked = world.aws.preview_deletes(&world.context(), going).await;
+        asked.into_iter().filter_map(Result::err).map(|error| error.message).collect::<Vec<_>>()
+    };
+    assert!(against(&[&guarded, &nodes]).await[0].contains("protected against deletion"));
+    let free = world.update(&guarded, &cluster("1.35")).await.unwrap();
+    assert_eq!(against(&[&free, &nodes]).await, Vec::<String>::new());
+    assert!(against(&[&free]).await[0].contains("node groups that this stack did not make: dev-general"));
+}
+
+#[tokio::test]
+async fn a_version_that_eks_does_not_have_or_charges_for_is_told_by_the_plan() {
+    let eks = Eks::new();
+    let world = World::new(&eks.url()).await;
+    eks.extended_support("1.34");
+    let asked = async |version: &str| {
+        let urn = urn("Cluster", "main");
+        let inputs = world.check(&urn, &cluster(version));
+        let request = PreviewRequest {
+            urn: &urn,
+            inputs: &inputs,
+            connection: None,
+            recorded: None,
+            replaces: false,
+            dependencies: &[],
+            take_over: &[],
+        };
+        world.aws.preview_many(&world.context(), &[request]).await.remove(0)
+    };
+    assert_eq!(asked("1.35").await.unwrap().warnings, Vec::<String>::new());
+    assert!(asked("1.34").await.unwrap().warnings[0].contains("extended support"));
+    let unknown = asked("1.99").await.unwrap_err();
+    assert!(says(&unknown).contains("1.36") && unknown.class == Class::Invalid, "{unknown}");
+}

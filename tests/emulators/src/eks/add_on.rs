@@ -146,7 +146,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Reply {
         "modifiedAt": now(),
         "tags": if ask.body["tags"].is_null() { json!({}) } else { ask.body["tags"].clone() },
     });
-    for key in ["serviceAccountRoleArn", "configurationValues"] {
+    for key in ["serviceAccountRoleArn", "configurationValues", "namespaceConfig"] {
         if !ask.body[key].is_null() {
             doc[key] = ask.body[key].clone();
         }

@@ -17,6 +17,63 @@ pub(super) fn minor(version: &str) -> u32 {
     version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(0)
 }
 
+/// What a cluster is described with only when it was asked for.
+const FURTHER: [&str; 7] = [
+    "encryptionConfig",
+    "zonalShiftConfig",
+    "controlPlaneScalingConfig",
+    "remoteNetworkConfig",
+    "kubeApiServerConfig",
+    "kubeSchedulerConfig",
+    "kubeControllerManagerConfig",
+];
+
+/// The three parts of Auto Mode, which are only taken together.
+fn auto_mode(body: &Value) -> Result<Option<Value>, Refused> {
+    let balancing = &body["kubernetesNetworkConfig"]["elasticLoadBalancing"];
+    let parts = [
+        &body["computeConfig"]["enabled"],
+        &balancing["enabled"],
+        &body["storageConfig"]["blockStorage"]["enabled"],
+    ];
+    if parts.iter().all(|part| part.is_null()) {
+        return Ok(None);
+    }
+    if parts.iter().any(|part| *part != parts[0]) {
+        return Err(invalid(
+            "For EKS Auto Mode, please ensure that all required configs, including computeConfig, kubernetesNetworkConfig, and blockStorage are all either fully enabled or fully disabled.",
+        ));
+    }
+    Ok(Some(json!({
+        "computeConfig": body["computeConfig"],
+        "kubernetesNetworkConfig": { "elasticLoadBalancing": balancing },
+        "storageConfig": body["storageConfig"],
+    })))
+}
+
+/// The versions in service; those that are asked for, where some are.
+pub(super) fn versions(world: &World, ask: &Ask<'_>) -> Reply {
+    const DAY: f64 = 86_400.0;
+    let asked = ask.query.get("clusterVersions");
+    let wanted =
+        VERSIONS.iter().filter(|version| asked.is_none_or(|asked| asked.iter().any(|one| one == *version)));
+    let told = |version: &&str| {
+        let extended = world.extended.iter().any(|one| one == version);
+        let standard_ends = now() + if extended { -10.0 * DAY } else { 300.0 * DAY };
+        json!({
+            "clusterVersion": version,
+            "clusterType": "eks",
+            "defaultPlatformVersion": "eks.1",
+            "defaultVersion": *version == "1.35",
+            "releaseDate": now() - 200.0 * DAY,
+            "endOfStandardSupportDate": standard_ends,
+            "endOfExtendedSupportDate": standard_ends + 365.0 * DAY,
+            "versionStatus": if extended { "EXTENDED_SUPPORT" } else { "STANDARD_SUPPORT" },
+        })
+    };
+    Ok(json!({ "clusterVersions": wanted.map(told).collect::<Vec<_>>() }))
+}
+
 fn shown(cluster: &Cluster) -> Value {
     json!({ "cluster": cluster.doc })
 }
@@ -81,10 +138,24 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Reply {
         "deletionProtection": or(&ask.body["deletionProtection"], json!(false)),
         "health": { "issues": [] },
     });
-    for key in ["encryptionConfig", "zonalShiftConfig", "controlPlaneScalingConfig"] {
+    for key in FURTHER {
         if !ask.body[key].is_null() {
             doc[key] = ask.body[key].clone();
         }
+    }
+    let auto = auto_mode(ask.body)?;
+    if auto.as_ref().is_some_and(|auto| auto["computeConfig"]["enabled"] == true) {
+        if ask.body["bootstrapSelfManagedAddons"] != false {
+            return Err(invalid(
+                "EKS Auto Mode takes no self-managed add-ons: bootstrapSelfManagedAddons must be false",
+            ));
+        }
+        if doc["accessConfig"]["authenticationMode"] == "CONFIG_MAP" {
+            return Err(invalid("EKS Auto Mode needs the authentication mode API or API_AND_CONFIG_MAP"));
+        }
+    }
+    if let Some(auto) = auto {
+        super::world::merge(&mut doc, &auto);
     }
     let ends = Some(world.ending(name));
     let cluster = Cluster { doc, token: token.map(str::to_owned), ends, ..Cluster::default() };
@@ -139,16 +210,25 @@ fn kinds(body: &Value) -> Vec<(&'static str, Value)> {
         ("ZonalShiftConfigUpdate", "zonalShiftConfig"),
         ("ControlPlaneScalingConfigUpdate", "controlPlaneScalingConfig"),
         ("DeletionProtectionUpdate", "deletionProtection"),
+        ("RemoteNetworkConfigUpdate", "remoteNetworkConfig"),
     ] {
         add(kind, (!body[key].is_null()).then(|| json!({ key: body[key] })));
     }
+    let components = ["kubeApiServerConfig", "kubeSchedulerConfig", "kubeControllerManagerConfig"];
+    let components: serde_json::Map<String, Value> = components
+        .into_iter()
+        .filter(|key| !body[*key].is_null())
+        .map(|key| (key.to_owned(), body[key].clone()))
+        .collect();
+    add("ControlPlaneComponentConfigUpdate", (!components.is_empty()).then(|| components.into()));
     found
 }
 
 pub(super) fn configure(world: &mut World, ask: &Ask<'_>) -> Reply {
     let name = ask.part(1);
     let cluster = world.active(name)?;
-    let changes = kinds(ask.body);
+    let mut changes = kinds(ask.body);
+    changes.extend(auto_mode(ask.body)?.map(|change| ("AutoModeUpdate", change)));
     let [(kind, change)] = changes.as_slice() else {
         return Err(match changes.len() {
             0 => invalid("No changes needed for the provided configuration"),
@@ -156,6 +236,15 @@ pub(super) fn configure(world: &mut World, ask: &Ask<'_>) -> Reply {
         });
     };
     free(cluster, name, &Of::Cluster, kind)?;
+    let held = &cluster.doc["computeConfig"];
+    let wanted = &change["computeConfig"];
+    if held["enabled"] == true
+        && wanted["enabled"] == true
+        && !held["nodeRoleArn"].is_null()
+        && held["nodeRoleArn"] != wanted["nodeRoleArn"]
+    {
+        return Err(invalid("The node role of EKS Auto Mode cannot be changed once it is set"));
+    }
     let mut after = cluster.doc.clone();
     super::world::merge(&mut after, change);
     if after == cluster.doc {

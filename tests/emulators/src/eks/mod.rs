@@ -3,10 +3,12 @@
 //! nor what became of an update.
 //!
 //! It answers in the documented wire format (REST with JSON); the official SDK is what it is tried with. Requests to other
-//! services of Amazon are passed on to another server, if there is one; which service is meant, their signature says.
+//! services of Amazon are passed on to another server, if there is one; which service is meant, their signature says. Of
+//! CloudFormation it knows what that one does not: drift inside of stacks, and its reversal.
 
 mod access;
 mod add_on;
+mod cloudformation;
 mod cluster;
 mod insight;
 mod node_group;
@@ -30,6 +32,8 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use crate::proxy::Background;
+pub use cloudformation::StackDrift;
+use cloudformation::Turn;
 use wire::Reply;
 use world::World;
 
@@ -200,6 +204,16 @@ impl Eks {
         self.shared.world().advice.push(insight);
     }
 
+    /// Lets a version of Kubernetes be one of extended support, which costs more.
+    pub fn extended_support(&self, version: &str) {
+        self.shared.world().extended.push(version.to_owned());
+    }
+
+    /// Every operation that it knows.
+    pub fn operations() -> Vec<&'static str> {
+        OPERATIONS.iter().map(|(_, _, operation)| *operation).collect()
+    }
+
     /// Forgets all advice.
     pub fn clear_advice(&self) {
         self.shared.world().advice.clear();
@@ -214,6 +228,11 @@ impl Eks {
         change(&mut world.clusters.get_mut(cluster).expect("a cluster of that name").doc);
     }
 
+    /// Changes something inside a CloudFormation stack behind its back; a change set that reverts drift brings it back.
+    pub fn drifts(&self, stack: &str, drift: StackDrift) {
+        self.shared.world().drifts.entry(stack.to_owned()).or_default().push(drift);
+    }
+
     /// The names of everything there is: clusters, and what is in them.
     pub fn inventory(&self) -> Vec<String> {
         let mut world = self.shared.world();
@@ -223,7 +242,7 @@ impl Eks {
 }
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, usize::MAX).await else { return Response::default() };
     let (service, region) = wire::scope(&parts.headers);
     let path = parts.uri.path().to_owned();
@@ -250,6 +269,19 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             match answer(&mut world, &ask) {
                 Ok(value) => wire::json(&value),
                 Err(refused) => wire::refusal("eks", refused.status, refused.code, &refused.message),
+            }
+        }
+        ("cloudformation", Some(other)) => {
+            let form = wire::query(&String::from_utf8_lossy(&body));
+            let turn = cloudformation::turn(&mut shared.world(), &form);
+            match turn {
+                Turn::Theirs => pass_on(&shared, other, parts, body).await,
+                Turn::Answered(answer) => answer,
+                Turn::Instead(instead, answer) => {
+                    parts.headers.remove("content-length");
+                    let done = pass_on(&shared, other, parts, instead.into()).await;
+                    if done.status().is_success() { answer } else { done }
+                }
             }
         }
         (_, Some(other)) => pass_on(&shared, other, parts, body).await,
@@ -300,55 +332,66 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// Method and path of every operation; `*` stands for one part of a path, `**` for all that follows.
+const OPERATIONS: &[(&str, &str, &str)] = &[
+    ("GET", "cluster-versions", "DescribeClusterVersions"),
+    ("POST", "clusters", "CreateCluster"),
+    ("GET", "clusters", "ListClusters"),
+    ("GET", "clusters/*", "DescribeCluster"),
+    ("DELETE", "clusters/*", "DeleteCluster"),
+    ("POST", "clusters/*/update-config", "UpdateClusterConfig"),
+    ("POST", "clusters/*/updates", "UpdateClusterVersion"),
+    ("GET", "clusters/*/updates", "ListUpdates"),
+    ("GET", "clusters/*/updates/*", "DescribeUpdate"),
+    ("POST", "clusters/*/encryption-config/associate", "AssociateEncryptionConfig"),
+    ("POST", "clusters/*/node-groups", "CreateNodegroup"),
+    ("GET", "clusters/*/node-groups", "ListNodegroups"),
+    ("GET", "clusters/*/node-groups/*", "DescribeNodegroup"),
+    ("DELETE", "clusters/*/node-groups/*", "DeleteNodegroup"),
+    ("POST", "clusters/*/node-groups/*/update-config", "UpdateNodegroupConfig"),
+    ("POST", "clusters/*/node-groups/*/update-version", "UpdateNodegroupVersion"),
+    ("POST", "clusters/*/addons", "CreateAddon"),
+    ("GET", "clusters/*/addons", "ListAddons"),
+    ("GET", "clusters/*/addons/*", "DescribeAddon"),
+    ("DELETE", "clusters/*/addons/*", "DeleteAddon"),
+    ("POST", "clusters/*/addons/*/update", "UpdateAddon"),
+    ("GET", "addons/supported-versions", "DescribeAddonVersions"),
+    ("POST", "clusters/*/access-entries", "CreateAccessEntry"),
+    ("GET", "clusters/*/access-entries", "ListAccessEntries"),
+    ("GET", "clusters/*/access-entries/*", "DescribeAccessEntry"),
+    ("POST", "clusters/*/access-entries/*", "UpdateAccessEntry"),
+    ("DELETE", "clusters/*/access-entries/*", "DeleteAccessEntry"),
+    ("POST", "clusters/*/access-entries/*/access-policies", "AssociateAccessPolicy"),
+    ("GET", "clusters/*/access-entries/*/access-policies", "ListAssociatedAccessPolicies"),
+    ("DELETE", "clusters/*/access-entries/*/access-policies/*", "DisassociateAccessPolicy"),
+    ("POST", "clusters/*/pod-identity-associations", "CreatePodIdentityAssociation"),
+    ("GET", "clusters/*/pod-identity-associations", "ListPodIdentityAssociations"),
+    ("GET", "clusters/*/pod-identity-associations/*", "DescribePodIdentityAssociation"),
+    ("POST", "clusters/*/pod-identity-associations/*", "UpdatePodIdentityAssociation"),
+    ("DELETE", "clusters/*/pod-identity-associations/*", "DeletePodIdentityAssociation"),
+    ("POST", "clusters/*/insights", "ListInsights"),
+    ("GET", "clusters/*/insights/*", "DescribeInsight"),
+    ("POST", "clusters/*/insights-refresh", "StartInsightsRefresh"),
+    ("GET", "clusters/*/insights-refresh", "DescribeInsightsRefresh"),
+    ("POST", "tags/**", "TagResource"),
+    ("GET", "tags/**", "ListTagsForResource"),
+    ("DELETE", "tags/**", "UntagResource"),
+];
+
 fn operation(method: &Method, segments: &[&str]) -> &'static str {
-    match (method.as_str(), segments) {
-        ("POST", ["clusters"]) => "CreateCluster",
-        ("GET", ["clusters"]) => "ListClusters",
-        ("GET", ["clusters", _]) => "DescribeCluster",
-        ("DELETE", ["clusters", _]) => "DeleteCluster",
-        ("POST", ["clusters", _, "update-config"]) => "UpdateClusterConfig",
-        ("POST", ["clusters", _, "updates"]) => "UpdateClusterVersion",
-        ("GET", ["clusters", _, "updates"]) => "ListUpdates",
-        ("GET", ["clusters", _, "updates", _]) => "DescribeUpdate",
-        ("POST", ["clusters", _, "encryption-config", "associate"]) => "AssociateEncryptionConfig",
-        ("POST", ["clusters", _, "node-groups"]) => "CreateNodegroup",
-        ("GET", ["clusters", _, "node-groups"]) => "ListNodegroups",
-        ("GET", ["clusters", _, "node-groups", _]) => "DescribeNodegroup",
-        ("DELETE", ["clusters", _, "node-groups", _]) => "DeleteNodegroup",
-        ("POST", ["clusters", _, "node-groups", _, "update-config"]) => "UpdateNodegroupConfig",
-        ("POST", ["clusters", _, "node-groups", _, "update-version"]) => "UpdateNodegroupVersion",
-        ("POST", ["clusters", _, "addons"]) => "CreateAddon",
-        ("GET", ["clusters", _, "addons"]) => "ListAddons",
-        ("GET", ["clusters", _, "addons", _]) => "DescribeAddon",
-        ("DELETE", ["clusters", _, "addons", _]) => "DeleteAddon",
-        ("POST", ["clusters", _, "addons", _, "update"]) => "UpdateAddon",
-        ("GET", ["addons", "supported-versions"]) => "DescribeAddonVersions",
-        ("POST", ["clusters", _, "access-entries"]) => "CreateAccessEntry",
-        ("GET", ["clusters", _, "access-entries"]) => "ListAccessEntries",
-        ("GET", ["clusters", _, "access-entries", _]) => "DescribeAccessEntry",
-        ("POST", ["clusters", _, "access-entries", _]) => "UpdateAccessEntry",
-        ("DELETE", ["clusters", _, "access-entries", _]) => "DeleteAccessEntry",
-        ("POST", ["clusters", _, "access-entries", _, "access-policies"]) => "AssociateAccessPolicy",
-        ("GET", ["clusters", _, "access-entries", _, "access-policies"]) => "ListAssociatedAccessPolicies",
-        ("DELETE", ["clusters", _, "access-entries", _, "access-policies", _]) => "DisassociateAccessPolicy",
-        ("POST", ["clusters", _, "pod-identity-associations"]) => "CreatePodIdentityAssociation",
-        ("GET", ["clusters", _, "pod-identity-associations"]) => "ListPodIdentityAssociations",
-        ("GET", ["clusters", _, "pod-identity-associations", _]) => "DescribePodIdentityAssociation",
-        ("POST", ["clusters", _, "pod-identity-associations", _]) => "UpdatePodIdentityAssociation",
-        ("DELETE", ["clusters", _, "pod-identity-associations", _]) => "DeletePodIdentityAssociation",
-        ("POST", ["clusters", _, "insights"]) => "ListInsights",
-        ("GET", ["clusters", _, "insights", _]) => "DescribeInsight",
-        ("POST", ["clusters", _, "insights-refresh"]) => "StartInsightsRefresh",
-        ("GET", ["clusters", _, "insights-refresh"]) => "DescribeInsightsRefresh",
-        ("POST", ["tags", ..]) => "TagResource",
-        ("GET", ["tags", ..]) => "ListTagsForResource",
-        ("DELETE", ["tags", ..]) => "UntagResource",
-        _ => "",
-    }
+    let fits = |path: &str| {
+        let parts: Vec<&str> = path.split('/').collect();
+        let rest = parts.last() == Some(&"**");
+        (rest && segments.len() >= parts.len() || segments.len() == parts.len())
+            && parts.iter().zip(segments).all(|(part, segment)| part.starts_with('*') || part == segment)
+    };
+    let found = OPERATIONS.iter().find(|(of, path, _)| *of == method.as_str() && fits(path));
+    found.map_or("", |(_, _, operation)| operation)
 }
 
 fn answer(world: &mut World, ask: &Ask<'_>) -> Reply {
     match ask.operation {
+        "DescribeClusterVersions" => cluster::versions(world, ask),
         "CreateCluster" => cluster::create(world, ask),
         "ListClusters" => cluster::list(world),
         "DescribeCluster" => cluster::describe(world, ask),

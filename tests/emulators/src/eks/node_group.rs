@@ -90,7 +90,7 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Reply {
     } else {
         doc["diskSize"] = or("diskSize", json!(20));
     }
-    for key in ["remoteAccess", "nodeRepairConfig"] {
+    for key in ["remoteAccess", "nodeRepairConfig", "warmPoolConfig"] {
         if !body[key].is_null() {
             doc[key] = body[key].clone();
         }
@@ -168,7 +168,7 @@ pub(super) fn configure(world: &mut World, ask: &Ask<'_>) -> Reply {
         labels[key] = value.clone();
     }
     let mut change = json!({ "labels": labels, "taints": taints, "scalingConfig": scaling });
-    for key in ["updateConfig", "nodeRepairConfig"] {
+    for key in ["updateConfig", "nodeRepairConfig", "warmPoolConfig"] {
         if !body[key].is_null() {
             change[key] = body[key].clone();
         }

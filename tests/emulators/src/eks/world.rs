@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::cloudformation::{Revert, StackDrift};
 use super::wire::{Refused, Reply, in_use, missing};
 use super::{ACCOUNT, Ask};
 
@@ -22,6 +23,12 @@ pub(super) struct World {
     pub failing_updates: HashMap<String, (String, String)>,
     /// Version, name and reason of what EKS advises against.
     pub advice: Vec<(String, String, String)>,
+    /// Versions of Kubernetes in extended support.
+    pub extended: Vec<String>,
+    /// What somebody has changed inside CloudFormation stacks, by their names.
+    pub drifts: BTreeMap<String, Vec<StackDrift>>,
+    /// Change sets that revert it.
+    pub reverts: HashMap<String, Revert>,
     pub made: u64,
 }
 
@@ -86,6 +93,9 @@ impl World {
             failing_creates: HashMap::new(),
             failing_updates: HashMap::new(),
             advice: Vec::new(),
+            extended: Vec::new(),
+            drifts: BTreeMap::new(),
+            reverts: HashMap::new(),
             made: 0,
         }
     }

@@ -21,6 +21,7 @@ use plinth_provider::{
 use super::{Call, Handler, Spec, There, is_on, text, texts};
 use crate::error::{code, failed, message, refused};
 use crate::marks::{self, Owner};
+use sweep::Held;
 
 /// The kind.
 pub(crate) struct Stack;
@@ -201,17 +202,34 @@ async fn protect(call: &Call<'_>, id: &str, on: bool) -> Result<()> {
     set.map(drop).map_err(|error| failed("cloudformation:UpdateTerminationProtection", id, error))
 }
 
-/// Removes a stack and waits until it is gone. What is left in a network after its cluster is swept once.
+fn protected(id: &str) -> Error {
+    Error::invalid(format!("the CloudFormation stack {id} is protected against deletion"))
+        .at("terminationProtection".into())
+        .help("set `terminationProtection: false` and apply; then it can be deleted")
+}
+
+/// Removes a stack and waits until it is gone. What pins its networks, and what it leaves behind of them, is removed too.
 async fn remove(call: &Call<'_>, id: &str) -> Result<()> {
+    // Some that imitate AWS forget a stack that they could not remove.
+    let held = Held::by(call, id).await;
     let error = match remove_once(call, id).await {
         Err(error) if error.class == Class::Conflict => error,
         result => return result,
     };
-    match sweep::sweep(call, id).await {
-        Ok(0) => Err(error),
-        Ok(_) => remove_once(call, id).await,
+    let swept = async {
+        let held = held?;
+        if described(call, id).await?.is_none() {
+            held.remove(call).await?;
+            return Ok(true);
+        }
+        Ok(held.unpin(call).await? > 0)
+    };
+    match swept.await {
+        Ok(false) => Err(error),
+        Ok(true) => remove_once(call, id).await,
         // Why it did not go says more than why it could not be helped.
         Err(why) => {
+            let why: Error = why;
             call.context.reporter.warning(&format!("what pins {id} could not be removed: {}", why.message));
             Err(error)
         }
@@ -223,9 +241,7 @@ async fn remove_once(call: &Call<'_>, id: &str) -> Result<()> {
     let removed = call.aws.cloudformation.delete_stack().stack_name(id).send().await;
     if let Err(error) = removed {
         if message(&error).contains("TerminationProtection") {
-            return Err(Error::invalid(format!("the stack {id} is protected from deletion"))
-                .at("terminationProtection".into())
-                .help("apply it with `terminationProtection: false` first"));
+            return Err(protected(id));
         }
         return Err(failed("cloudformation:DeleteStack", id, error));
     }
@@ -340,6 +356,17 @@ impl Handler for Stack {
         Ok(Applied { id: id.clone(), outputs: outputs(&stack) })
     }
 
+    fn may_refuse_to_go(&self) -> bool {
+        true
+    }
+
+    async fn refuses_to_go(&self, call: &Call<'_>, id: &str, _going: &[&Recorded]) -> Result<()> {
+        match described(call, id).await? {
+            Some(stack) if stack.enable_termination_protection() == Some(true) => Err(protected(id)),
+            _ => Ok(()),
+        }
+    }
+
     async fn delete(&self, call: &Call<'_>, recorded: &Recorded) -> Result<()> {
         let Some(stack) = described(call, &recorded.id).await? else { return Ok(()) };
         match progress::settled(call, stack).await? {
@@ -366,7 +393,7 @@ impl Handler for Stack {
         }
     }
 
-    fn further_drift(&self, live: &Live) -> Vec<Drift> {
+    fn further_drift(&self, _recorded: &Recorded, live: &Live) -> Vec<Drift> {
         drift::told(live)
     }
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_sdk_eks::types::{Addon, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts, Update};
+use aws_sdk_eks::types::{
+    Addon, AddonNamespaceConfigRequest, AddonPodIdentityAssociations, AddonStatus, ResolveConflicts, Update,
+};
 use plinth_provider::fields::{ANY, Field, Shape, TAGS};
-use plinth_provider::{Applied, Diff, Error, Lane, Live, Recorded, Result, Value};
+use plinth_provider::{Applied, Diff, Drift, Error, Lane, Live, Recorded, Result, Value};
 
 use super::updates::{Begun, Of, Target, when_free};
 use super::versions::version;
@@ -33,6 +35,8 @@ const SPEC: Spec = Spec {
         Field::required("cluster", ANY).immutable(),
         // Without one: the default version for the cluster's version, and it stays until the cluster's changes.
         Field::optional("version", ANY),
+        // The namespace that it runs in, where EKS lets one choose.
+        Field::optional("namespace", ANY).immutable(),
         Field::optional("clusterVersion", Shape::Text(version)),
         Field::optional("configuration", Shape::Text(configuration)),
         Field::optional("roleArn", Shape::Text(arn)),
@@ -138,6 +142,7 @@ async fn live(call: &Call<'_>, cluster: &str, add_on: &Addon) -> Result<There> {
     };
     set("version", add_on.addon_version());
     set("roleArn", add_on.service_account_role_arn());
+    set("namespace", add_on.namespace_config().and_then(|held| held.namespace()));
     let live_words = add_on.configuration_values().unwrap_or_default();
     set(
         "configuration",
@@ -280,6 +285,11 @@ async fn begin_create(call: &Call<'_>, cluster: &str, name: &str, version: &str)
         .set_service_account_role_arn(inputs.text_at("roleArn").map(str::to_owned))
         .set_configuration_values(inputs.text_at("configuration").map(str::to_owned))
         .set_pod_identity_associations(associations(inputs)?)
+        .set_namespace_config(
+            inputs
+                .text_at("namespace")
+                .map(|name| AddonNamespaceConfigRequest::builder().namespace(name).build()),
+        )
         .resolve_conflicts(on_conflict(inputs, true))
         .set_tags(Some(all_tags(call)))
         .client_request_token(client_token(call, "create"))
@@ -456,6 +466,21 @@ impl Handler for AddOn {
         }
         let (before, after) = (self.comparable(&recorded.inputs), self.comparable(desired));
         Ok(Diff::structural(&SPEC.schema(), &before, &after))
+    }
+
+    fn whole(&self) -> &'static [&'static str] {
+        &["podIdentities"]
+    }
+
+    /// A version that was left to EKS is what it chose, until the cluster's version changes.
+    fn further_drift(&self, recorded: &Recorded, live: &Live) -> Vec<Drift> {
+        let of = |outputs: &Value| outputs.text_at("version").map(Value::from);
+        let (chosen, now) = (of(&recorded.outputs), of(&live.outputs));
+        if recorded.unsettled || recorded.inputs.get("version").is_some() || chosen.is_none() || chosen == now
+        {
+            return Vec::new();
+        }
+        vec![Drift { path: "version".into(), recorded: chosen, live: now, by: None, at: None }]
     }
 
     fn comparable(&self, inputs: &Value) -> Value {

@@ -1,7 +1,9 @@
 //! `aws:eks/Cluster`: the control plane.
 
 mod fields;
+mod more;
 mod parts;
+mod support;
 
 pub(super) use fields::{group, subnet};
 
@@ -17,7 +19,7 @@ use super::updates::{Begun, Of, Target, when_free};
 use super::versions::{self, Minor};
 use super::{
     Call, PROPAGATION, all_tags, broken, cidr, client_token, exists_already, gone, insights, is_propagating,
-    issues, lane, node_groups, settle_tags, tag_map, waits, without,
+    issues, lane, names_cluster, node_groups, settle_tags, tag_map, waits, without,
 };
 use crate::error::{failed, is_missing, refused};
 use crate::kinds::{Handler, Spec, There, text};
@@ -269,7 +271,7 @@ impl Handler for Cluster {
             }
         }
         parts::one_way(&before, &after)?;
-        Ok(parts::with_lasting_key(diff))
+        Ok(more::with_lasting_role(parts::with_lasting_key(diff)))
     }
 
     fn comparable(&self, inputs: &Value) -> Value {
@@ -286,6 +288,7 @@ impl Handler for Cluster {
             Some(ranges) => inputs.set(&"publicCidrs".into(), Value::List(ranges)),
             None => {}
         }
+        more::comparable(&mut inputs);
         inputs
     }
 
@@ -315,25 +318,26 @@ impl Handler for Cluster {
 
     fn is_worth_asking(&self, request: &PreviewRequest<'_>) -> bool {
         let version = |inputs: &Value| inputs.text_at("version").and_then(Minor::parse);
-        !request.replaces
-            && request.recorded.is_some_and(|recorded| {
-                version(&recorded.inputs).is_some_and(|was| version(request.inputs) > Some(was))
-            })
+        version(request.inputs).is_some_and(|wanted| {
+            request.recorded.is_none_or(|recorded| version(&recorded.inputs).is_some_and(|was| wanted > was))
+        })
     }
 
     async fn preview(&self, call: &Call<'_>, request: &PreviewRequest<'_>) -> Result<Preview> {
-        let (Some(name), Some(to)) = (request.inputs.text_at("name"), request.inputs.text_at("version"))
-        else {
-            return Ok(Preview::default());
-        };
-        let Some(cluster) = describe(call, name).await? else { return Ok(Preview::default()) };
-        let from = cluster.version().unwrap_or_default();
-        if Minor::parse(from) >= Minor::parse(to) {
-            return Ok(Preview::default());
+        let Some(to) = request.inputs.text_at("version") else { return Ok(Preview::default()) };
+        let name =
+            request.recorded.filter(|_| !request.replaces).and_then(|_| request.inputs.text_at("name"));
+        if let Some(name) = name
+            && let Some(cluster) = describe(call, name).await?
+        {
+            let from = cluster.version().unwrap_or_default();
+            if Minor::parse(from) >= Minor::parse(to) {
+                return Ok(Preview::default());
+            }
+            versions::step(from, to, false)?;
+            self.may_upgrade(call, name, from, to, false).await?;
         }
-        versions::step(from, to, false)?;
-        self.may_upgrade(call, name, from, to, false).await?;
-        Ok(Preview::default())
+        Ok(Preview { warnings: support::notes(call, to).await?, ..Preview::default() })
     }
 
     async fn there(&self, call: &Call<'_>) -> Result<Option<There>> {
@@ -351,8 +355,10 @@ impl Handler for Cluster {
         Ok(describe(call, name).await?.map(|cluster| live(call, &cluster).live))
     }
 
-    async fn update(&self, call: &Call<'_>, _recorded: &Recorded) -> Result<Applied> {
+    async fn update(&self, call: &Call<'_>, recorded: &Recorded) -> Result<Applied> {
         let name = text(call.inputs, "name")?;
+        let inputs = more::with_dropped(call.inputs, &recorded.inputs);
+        let call = &Call { inputs: &inputs, ..*call };
         Self::target(name).resume(call).await?;
         let mut tries: BTreeMap<Part, u32> = BTreeMap::new();
         loop {
@@ -387,39 +393,33 @@ impl Handler for Cluster {
         }
     }
 
+    fn may_refuse_to_go(&self) -> bool {
+        true
+    }
+
+    async fn refuses_to_go(&self, call: &Call<'_>, _id: &str, going: &[&Recorded]) -> Result<()> {
+        let name = text(call.inputs, "name")?;
+        let Some(cluster) = describe(call, name).await? else { return Ok(()) };
+        if cluster.status() == Some(&ClusterStatus::Deleting) {
+            return Ok(());
+        }
+        unprotected(&cluster, name)?;
+        let goes = |group: &str| {
+            going.iter().any(|going| {
+                going.urn.kind() == "aws:eks/NodeGroup"
+                    && names_cluster(&going.inputs, Some(name))
+                    && going.inputs.text_at("name") == Some(group)
+            })
+        };
+        no_strangers(name, &staying_groups(call, name).await?, goes)
+    }
+
     async fn delete(&self, call: &Call<'_>, _recorded: &Recorded) -> Result<()> {
         let name = text(call.inputs, "name")?;
         let Some(cluster) = describe(call, name).await? else { return Ok(()) };
-        let leaving = cluster.status() == Some(&ClusterStatus::Deleting);
-        if cluster.deletion_protection() == Some(true) && !leaving {
-            return Err(Error::invalid(format!("the cluster {name} is protected against deletion"))
-                .at("deletionProtection".into())
-                .help("set `deletionProtection: false` and apply; then it can be deleted"));
-        }
-        let groups = node_groups(call, name).await?;
-        if !groups.is_empty() && !leaving {
-            let mut strangers = Vec::new();
-            for group in &groups {
-                let asked =
-                    call.aws.eks.describe_nodegroup().cluster_name(name).nodegroup_name(group).send().await;
-                match asked {
-                    Ok(answer) if is_leaving(answer.nodegroup()) => {}
-                    Err(error) if is_missing(&error) => {}
-                    _ => strangers.push(group.as_str()),
-                }
-            }
-            if !strangers.is_empty() {
-                return Err(Error::new(
-                    Class::Conflict,
-                    format!(
-                        "the cluster {name} still has node groups that this stack did not make: {}",
-                        strangers.join(", ")
-                    ),
-                )
-                .help(
-                    "delete them (`aws eks delete-nodegroup`), or import them into the stack, and run again",
-                ));
-            }
+        if cluster.status() != Some(&ClusterStatus::Deleting) {
+            unprotected(&cluster, name)?;
+            no_strangers(name, &staying_groups(call, name).await?, |_| false)?;
             wait_for_groups(call, name).await?;
         }
         self.remove(call, name).await
@@ -431,8 +431,43 @@ impl Handler for Cluster {
     }
 }
 
-fn is_leaving(group: Option<&aws_sdk_eks::types::Nodegroup>) -> bool {
-    group.and_then(|group| group.status()) == Some(&aws_sdk_eks::types::NodegroupStatus::Deleting)
+fn unprotected(cluster: &Described, name: &str) -> Result<()> {
+    if cluster.deletion_protection() != Some(true) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the cluster {name} is protected against deletion"))
+        .at("deletionProtection".into())
+        .help("set `deletionProtection: false` and apply; then it can be deleted"))
+}
+
+/// The node groups of a cluster that are not on their way out.
+async fn staying_groups(call: &Call<'_>, name: &str) -> Result<Vec<String>> {
+    let mut staying = Vec::new();
+    for group in node_groups(call, name).await? {
+        let asked = call.aws.eks.describe_nodegroup().cluster_name(name).nodegroup_name(&group).send().await;
+        match asked {
+            Ok(answer)
+                if answer.nodegroup().and_then(|group| group.status())
+                    == Some(&aws_sdk_eks::types::NodegroupStatus::Deleting) => {}
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(refused("eks:DescribeNodegroup", &group, error)),
+            Ok(_) => staying.push(group),
+        }
+    }
+    Ok(staying)
+}
+
+fn no_strangers(name: &str, staying: &[String], goes: impl Fn(&str) -> bool) -> Result<()> {
+    let strangers: Vec<&str> = staying.iter().map(String::as_str).filter(|group| !goes(group)).collect();
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the cluster {name} still has node groups that this stack did not make: {}",
+        strangers.join(", ")
+    );
+    Err(Error::new(Class::Conflict, message)
+        .help("delete them (`aws eks delete-nodegroup`), or import them into the stack, and run again"))
 }
 
 /// Node groups that are on their way out hold the cluster until they are gone.

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use plinth_provider::{Class, Error, Lane, Result, Value};
 
-use super::{Call, is_on, texts};
+use super::{Call, integer as integer_at, is_on, texts};
 use crate::error::{failed, is_missing, refused};
 use crate::marks;
 
@@ -85,7 +85,7 @@ fn tag_map(tags: Option<&HashMap<String, String>>) -> BTreeMap<String, String> {
 
 /// Brings the tags of anything in EKS to those asked for. These changes wait for no other.
 async fn settle_tags(call: &Call<'_>, arn: &str, there: &BTreeMap<String, String>) -> Result<()> {
-    let (set, gone) = marks::changes(there, &marks::tags(call.urn, call.inputs));
+    let (set, gone) = marks::changes(there, &marks::tags(call.urn, call.inputs), call.was);
     if !set.is_empty() {
         let tags = Some(set.into_iter().collect());
         let put = call.aws.eks.tag_resource().resource_arn(arn).set_tags(tags).send().await;

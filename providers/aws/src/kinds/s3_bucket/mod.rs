@@ -242,6 +242,19 @@ impl Handler for Bucket {
         Ok(Applied { id: name.to_owned(), outputs: outputs(call, name) })
     }
 
+    fn may_refuse_to_go(&self) -> bool {
+        true
+    }
+
+    async fn refuses_to_go(&self, call: &Call<'_>, _id: &str, _going: &[&Recorded]) -> Result<()> {
+        let name = text(call.inputs, "name")?;
+        let emptied = call.inputs.get("forceDestroy") == Some(&Value::Bool(true));
+        match there(call, name).await? {
+            There::Mine if !emptied && !is_empty(call, name).await? => Err(not_empty(name)),
+            _ => Ok(()),
+        }
+    }
+
     async fn delete(&self, call: &Call<'_>, recorded: &Recorded) -> Result<()> {
         let name = text(call.inputs, "name")?;
         if let There::Free = there(call, name).await? {
@@ -253,11 +266,7 @@ impl Handler for Bucket {
         match s3(call).delete_bucket().bucket(name).send().await {
             Ok(_) => Ok(()),
             Err(error) if is_missing(&error) => Ok(()),
-            Err(error) if code(&error) == "BucketNotEmpty" => {
-                Err(Error::new(Class::Invalid, format!("the bucket {name} is not empty"))
-                    .at(Path::parse("forceDestroy"))
-                    .help("set `forceDestroy: true` to remove its objects with it (apply that first), or empty it by hand"))
-            }
+            Err(error) if code(&error) == "BucketNotEmpty" => Err(not_empty(name)),
             Err(error) => Err(failed("s3:DeleteBucket", name, error)),
         }
     }
@@ -310,9 +319,20 @@ async fn is_unfinished(call: &Call<'_>, name: &str, tags: &Tags) -> Result<bool>
     if created.secs() < intended.as_second() {
         return Ok(false);
     }
+    is_empty(call, name).await
+}
+
+/// Whether nothing is in it, no earlier version either.
+async fn is_empty(call: &Call<'_>, name: &str) -> Result<bool> {
     let versions = s3(call).list_object_versions().bucket(name).max_keys(1).send().await;
     let versions = versions.map_err(|error| refused("s3:ListBucketVersions", name, error))?;
     Ok(versions.versions().is_empty() && versions.delete_markers().is_empty())
+}
+
+fn not_empty(name: &str) -> Error {
+    Error::invalid(format!("the bucket {name} is not empty")).at(Path::parse("forceDestroy")).help(
+        "set `forceDestroy: true` to remove its objects with it (apply that first), or empty it by hand",
+    )
 }
 
 /// Removes every object, every version and every delete marker.

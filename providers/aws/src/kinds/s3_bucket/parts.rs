@@ -217,13 +217,13 @@ pub(super) fn tag_list(tags: &Tags) -> Result<Vec<Tag>> {
 async fn set_tags(call: &Call<'_>, name: &str) -> Result<()> {
     let there = tags(call, name).await?;
     let wanted = marks::tags(call.urn, call.inputs);
-    let (set, gone) = marks::changes(&there, &wanted);
+    let (set, gone) = marks::changes(&there, &wanted, call.was);
     if set.is_empty() && gone.is_empty() {
         return Ok(());
     }
-    // The call replaces all tags; those of AWS itself must be said again to stay.
-    let system = there.into_iter().filter(|(key, _)| marks::is_system(key));
-    let all = wanted.into_iter().chain(system);
+    // The call replaces all tags; those of others must be said again to stay.
+    let theirs = there.into_iter().filter(|(key, _)| !gone.contains(key));
+    let all = theirs.chain(wanted);
     let tagging = built(Tagging::builder().set_tag_set(Some(tag_list(&all.collect())?)).build())?;
     let passes = |error: &Error| matches!(error.class, Class::Conflict | Class::NotFound);
     again(call.context, SETTLING, passes, || async {

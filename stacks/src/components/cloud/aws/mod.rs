@@ -19,6 +19,7 @@ const STACK: &str = "aws:cloudformation/Stack";
 const KEY: &str = "aws:kms/Key";
 const ALIAS: &str = "aws:kms/Alias";
 const ROLE: &str = "aws:iam/Role";
+const LOGS: &str = "aws:logs/LogGroup";
 const CLUSTER: &str = "aws:eks/Cluster";
 const ACCESS: &str = "aws:eks/AccessEntry";
 const ADD_ON: &str = "aws:eks/AddOn";
@@ -156,12 +157,25 @@ fn cluster(build: &mut Build<'_>, site: &Site<'_>, network: &Network, key: Optio
     if let Some(key) = key {
         inputs["secretsKeyArn"] = key.into();
     }
-    let protect = settings.deletion_protection;
+    let (protect, logs) = (settings.deletion_protection, !settings.control_plane_logs.is_empty());
+    let logs = logs.then(|| log_group(build, site));
     let urn = build.resource(CLUSTER, "cluster", &inputs);
     if let Some(resource) = build.resource_mut(&urn) {
         resource.options.protect = protect;
+        resource.options.depends_on.extend(logs);
     }
     urn
+}
+
+/// Where EKS writes the control plane's logs. Made before the cluster, since EKS makes one that keeps everything for ever.
+fn log_group(build: &mut Build<'_>, site: &Site<'_>) -> Urn {
+    let inputs = json!({
+        "name": format!("/aws/eks/{}/cluster", site.name),
+        "retentionDays": site.cloud.log_retention_days,
+        "adopt": true,
+        "tags": site.tags,
+    });
+    build.resource(LOGS, "control-plane", &inputs)
 }
 
 /// Who administers the cluster: those whom the stack file names, never whoever happens to run this.

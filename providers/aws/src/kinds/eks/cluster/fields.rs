@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use plinth_provider::fields::{Field, Shape, TAGS};
+use plinth_provider::fields::{ANY, Field, Shape, TAGS};
 use plinth_provider::{Error, Result, Value};
 
 use super::super::{cidr::cidr, versions::version};
-use crate::kinds::Spec;
 use crate::kinds::iam_role::arn;
+use crate::kinds::{Spec, is_on};
 
 const LOGS: &[&str] = &["api", "audit", "authenticator", "controllerManager", "scheduler"];
 /// From where a cluster has come to where it may go: only forward in this list.
 pub(super) const MODES: &[&str] = &["CONFIG_MAP", "API_AND_CONFIG_MAP", "API"];
 const SUPPORT: &[&str] = &["STANDARD", "EXTENDED"];
+/// Pools of nodes that Auto Mode keeps itself.
+const POOLS: &[&str] = &["general-purpose", "system"];
+const SCORING: &[&str] = &["LeastAllocated", "MostAllocated"];
 const TIERS: &[&str] = &["standard", "tier-xl", "tier-2xl", "tier-4xl", "tier-8xl"];
 
 pub(super) const SPEC: Spec = Spec {
@@ -40,6 +43,34 @@ pub(super) const SPEC: Spec = Spec {
         Field::default("deletionProtection", Shape::Boolean, || false.into()),
         Field::optional("zonalShift", Shape::Boolean),
         Field::optional("scalingTier", Shape::Choice(TIERS)),
+        // EKS keeps nodes, volumes and load balancers itself: all three or none.
+        Field::optional(
+            "autoMode",
+            Shape::Object(&[
+                Field::default("enabled", Shape::Boolean, || true.into()),
+                Field::optional("nodePools", Shape::Set(&Shape::Choice(POOLS))),
+                Field::optional("nodeRoleArn", Shape::Text(arn)),
+            ]),
+        ),
+        // Where nodes and pods outside of AWS are.
+        Field::optional(
+            "remoteNetworks",
+            Shape::Object(&[
+                Field::default("nodeCidrs", Shape::Set(&Shape::Text(cidr)), none),
+                Field::default("podCidrs", Shape::Set(&Shape::Text(cidr)), none),
+            ]),
+        ),
+        // Settings of the control plane's own parts.
+        Field::optional(
+            "controlPlane",
+            Shape::Object(&[
+                Field::optional("eventTtl", ANY),
+                Field::optional("nodePorts", Shape::Text(ports)),
+                Field::optional("scoring", Shape::Choice(SCORING)),
+                Field::optional("terminatedPods", Shape::Integer(1, 1_000_000)),
+                Field::optional("autoscalerPeriod", ANY),
+            ]),
+        ),
         // Upgrades in spite of insights and of node groups that are behind.
         Field::default("force", Shape::Boolean, || false.into()),
         // Goes back by one version, which EKS allows for a week after an upgrade.
@@ -55,6 +86,17 @@ pub(super) const SPEC: Spec = Spec {
 
 fn none() -> Value {
     Value::List(Vec::new())
+}
+
+/// The two ends of a range of ports such as `30000-32767`.
+pub(super) fn port_range(text: &str) -> Option<(i32, i32)> {
+    let (first, last) = text.split_once('-')?;
+    let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
+    (0 < first && first <= last).then_some((first.into(), last.into()))
+}
+
+fn ports(text: &str) -> std::result::Result<(), String> {
+    port_range(text).map(drop).ok_or_else(|| "a range of ports is such as 30000-32767".to_owned())
 }
 
 fn name(name: &str) -> std::result::Result<(), String> {
@@ -101,6 +143,36 @@ pub(super) fn rules(inputs: &Value) -> Result<()> {
         return Err(Error::invalid("the cluster's address is public, and nobody may use it")
             .at("publicCidrs".into())
             .help("name the ranges that may, or set `publicAccess: false`"));
+    }
+    auto_mode(inputs)
+}
+
+fn auto_mode(inputs: &Value) -> Result<()> {
+    let Some(wanted) = inputs.get("autoMode").filter(|wanted| is_on(wanted, "enabled")) else {
+        return Ok(());
+    };
+    let refuse = |path: &str, why: &str, help: &str| Err(Error::invalid(why).at(path.into()).help(help));
+    if inputs.text_at("authenticationMode") == Some("CONFIG_MAP") {
+        return refuse(
+            "authenticationMode",
+            "Auto Mode lets its nodes in by access entries, which this authentication mode does not know",
+            "set `authenticationMode: API`",
+        );
+    }
+    if is_on(inputs, "selfManagedAddOns") {
+        return refuse(
+            "selfManagedAddOns",
+            "Auto Mode brings its own network, names and disks, and takes no self-managed add-ons",
+            "leave `selfManagedAddOns` out",
+        );
+    }
+    let pools = wanted.get("nodePools").and_then(Value::as_list).is_some_and(|pools| !pools.is_empty());
+    if pools != wanted.get("nodeRoleArn").is_some() {
+        return refuse(
+            "autoMode",
+            "`nodePools` and `nodeRoleArn` go together: EKS makes the nodes of its pools in that role",
+            "set both, or neither and make node pools of your own in the cluster",
+        );
     }
     Ok(())
 }

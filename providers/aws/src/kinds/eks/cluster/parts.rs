@@ -11,7 +11,7 @@ use aws_sdk_eks::types::{
 use plinth_provider::{Diff, Error, Path, Result, Value};
 
 use super::super::{client_token, is_on, keep, list, set_tags, texts};
-use super::{NOT_COMPARED, fields, token_and_tags};
+use super::{NOT_COMPARED, fields, more, token_and_tags};
 use crate::error::failed;
 use crate::kinds::{Call, text};
 
@@ -28,6 +28,9 @@ pub(super) enum Part {
     SecurityGroups,
     ZonalShift,
     ScalingTier,
+    AutoMode,
+    RemoteNetworks,
+    Components,
     DeletionProtection,
 }
 
@@ -38,10 +41,11 @@ impl std::fmt::Display for Part {
 }
 
 /// In the order in which they are made.
-const ALL: [Part; 11] = [
+const ALL: [Part; 14] = [
     Part::DeletionProtection,
     Part::Version,
     Part::Access,
+    Part::AutoMode,
     Part::Encryption,
     Part::Logging,
     Part::SupportType,
@@ -50,6 +54,8 @@ const ALL: [Part; 11] = [
     Part::SecurityGroups,
     Part::ZonalShift,
     Part::ScalingTier,
+    Part::RemoteNetworks,
+    Part::Components,
 ];
 
 impl Part {
@@ -65,6 +71,9 @@ impl Part {
             Self::SecurityGroups => &["securityGroupIds"],
             Self::ZonalShift => &["zonalShift"],
             Self::ScalingTier => &["scalingTier"],
+            Self::AutoMode => &["autoMode"],
+            Self::RemoteNetworks => &["remoteNetworks"],
+            Self::Components => &["controlPlane"],
             Self::DeletionProtection => &["deletionProtection"],
         }
     }
@@ -165,6 +174,7 @@ pub(super) fn inputs(cluster: &Described, asked: &Value, tags: &BTreeMap<String,
     if let Some(tier) = cluster.control_plane_scaling_config().and_then(|config| config.tier()) {
         set("scalingTier", tier.as_str().into());
     }
+    more::inputs(cluster, asked, &mut inputs);
     keep(&mut inputs, asked, NOT_COMPARED);
     // Older answers, and servers that imitate EKS, leave these out; nothing is known of them then.
     for (key, known) in [
@@ -211,9 +221,11 @@ pub(super) async fn create(call: &Call<'_>, name: &str) -> Result<()> {
         .endpoint_private_access(is_on(inputs, "privateAccess"))
         .set_public_access_cidrs(is_on(inputs, "publicAccess").then(|| texts(inputs, "publicCidrs")))
         .build();
+    let (mode, components) = (more::auto_mode(inputs), more::components(inputs));
     let network = KubernetesNetworkConfigRequest::builder()
         .ip_family(IpFamily::from(inputs.text_at("ipFamily").unwrap_or("ipv4")))
         .set_service_ipv4_cidr(inputs.text_at("serviceCidr").map(str::to_owned))
+        .set_elastic_load_balancing(mode.as_ref().map(|mode| mode.balancing.clone()))
         .build();
     let access = CreateAccessConfigRequest::builder()
         .authentication_mode(AuthenticationMode::from(inputs.text_at("authenticationMode").unwrap_or("API")))
@@ -241,6 +253,12 @@ pub(super) async fn create(call: &Call<'_>, name: &str) -> Result<()> {
         .set_control_plane_scaling_config(
             tier.map(|tier| ControlPlaneScalingConfig::builder().tier(tier).build()),
         )
+        .set_compute_config(mode.as_ref().map(|mode| mode.compute.clone()))
+        .set_storage_config(mode.map(|mode| mode.storage))
+        .set_remote_network_config(more::remote_networks(inputs))
+        .set_kube_api_server_config(components.api_server)
+        .set_kube_scheduler_config(components.scheduler)
+        .set_kube_controller_manager_config(components.controllers)
         .set_tags(Some(tags))
         .client_request_token(token)
         .send()
@@ -330,6 +348,22 @@ pub(super) async fn begin(call: &Call<'_>, name: &str, part: Part) -> Result<Opt
                 .tier(ProvisionedControlPlaneTier::from(what("scalingTier").as_str()))
                 .build(),
         ),
+        Part::AutoMode => match more::auto_mode(inputs) {
+            Some(mode) => {
+                change.compute_config(mode.compute).storage_config(mode.storage).kubernetes_network_config(
+                    KubernetesNetworkConfigRequest::builder().elastic_load_balancing(mode.balancing).build(),
+                )
+            }
+            None => change,
+        },
+        Part::RemoteNetworks => change.set_remote_network_config(more::remote_networks(inputs)),
+        Part::Components => {
+            let wanted = more::components(inputs);
+            change
+                .set_kube_api_server_config(wanted.api_server)
+                .set_kube_scheduler_config(wanted.scheduler)
+                .set_kube_controller_manager_config(wanted.controllers)
+        }
         _ => change.deletion_protection(is_on(inputs, "deletionProtection")),
     };
     let sent = change.send().await;

@@ -93,6 +93,17 @@ pub(super) const SPEC: Spec = Spec {
             ]),
         ),
         Field::optional("nodeRepair", Shape::Boolean),
+        // Machines that are prepared and wait.
+        Field::optional(
+            "warmPool",
+            Shape::Object(&[
+                Field::default("enabled", Shape::Boolean, || true.into()),
+                Field::optional("minSize", Shape::Integer(0, MOST)),
+                Field::optional("maxPrepared", Shape::Integer(0, MOST)),
+                Field::optional("state", Shape::Choice(&["STOPPED", "RUNNING", "HIBERNATED"])),
+                Field::optional("reuse", Shape::Boolean),
+            ]),
+        ),
         Field::optional("version", Shape::Text(version)),
         Field::optional("releaseVersion", ANY),
         // Replaces nodes in spite of PodDisruptionBudgets.

@@ -24,7 +24,7 @@ pub(crate) struct NodeGroup;
 /// Inputs that only count when the group is made, or that say how something is done.
 const NOT_COMPARED: &[&str] = &["desiredSize", "force"];
 /// Inputs that change while the nodes live on, and those that replace them one after the other.
-const IN_PLACE: &[&str] = &["labels", "taints", "minSize", "maxSize", "update", "nodeRepair"];
+const IN_PLACE: &[&str] = &["labels", "taints", "minSize", "maxSize", "update", "nodeRepair", "warmPool"];
 const ROLLING: &[&str] = &["version", "releaseVersion", "launchTemplate"];
 
 async fn describe(call: &Call<'_>, cluster: &str, name: &str) -> Result<Option<Nodegroup>> {
@@ -209,6 +209,10 @@ impl Handler for NodeGroup {
         without(inputs, NOT_COMPARED)
     }
 
+    fn whole(&self) -> &'static [&'static str] {
+        &["labels"]
+    }
+
     fn predict(&self, inputs: &Value, recorded: Option<&Recorded>) -> Value {
         let known = |key: &str| inputs.get(key).cloned().unwrap_or(Value::Unknown);
         let mut outputs = recorded.map_or_else(Value::map, |recorded| recorded.outputs.clone());
@@ -266,7 +270,9 @@ impl Handler for NodeGroup {
         Ok(describe(call, cluster, name).await?.map(|group| live(call, &group).live))
     }
 
-    async fn update(&self, call: &Call<'_>, _recorded: &Recorded) -> Result<Applied> {
+    async fn update(&self, call: &Call<'_>, recorded: &Recorded) -> Result<Applied> {
+        let inputs = with_dropped(call.inputs, &recorded.inputs);
+        let call = &Call { inputs: &inputs, ..*call };
         let (cluster, name) = names(call.inputs)?;
         let target = Target { cluster, of: Of::NodeGroup(name) };
         target.resume(call).await?;
@@ -317,6 +323,22 @@ impl Handler for NodeGroup {
         let there = self.there(call).await?;
         Ok(there.filter(|there| marks::owner(call.urn, &there.tags) == Owner::Ours).map(|there| there.live))
     }
+}
+
+/// The inputs, and for what was asked for before and is not any more: what EKS does without it.
+fn with_dropped(inputs: &Value, recorded: &Value) -> Value {
+    let mut inputs = inputs.clone();
+    let without = [
+        ("nodeRepair", Value::from(false)),
+        ("warmPool", Value::from([("enabled", false)])),
+        ("update", Value::from([("maxUnavailable", 1)])),
+    ];
+    for (key, off) in without {
+        if inputs.get(key).is_none() && recorded.get(key).is_some() {
+            inputs.set(&key.into(), off);
+        }
+    }
+    inputs
 }
 
 /// Whether an input that is asked for is not what is there.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_eks::types::{
     AmiTypes, CapacityTypes, LaunchTemplateSpecification, NodeRepairConfig, Nodegroup,
     NodegroupScalingConfig, NodegroupUpdateConfig, NodegroupUpdateStrategies, RemoteAccessConfig, Taint,
-    TaintEffect, UpdateLabelsPayload, UpdateTaintsPayload,
+    TaintEffect, UpdateLabelsPayload, UpdateTaintsPayload, WarmPoolConfig, WarmPoolState,
 };
 use plinth_provider::{Result, Value};
 
@@ -91,6 +91,18 @@ pub(super) fn inputs(group: &Nodegroup, asked: &Value, tags: &BTreeMap<String, S
     if let Some(repair) = group.node_repair_config() {
         set("nodeRepair", repair.enabled().unwrap_or(false).into());
     }
+    if let Some(pool) = group.warm_pool_config() {
+        let number = |number: Option<i32>| number.map(|number| Value::from(i64::from(number)));
+        let parts = [
+            ("enabled", Some(pool.enabled().unwrap_or(false).into())),
+            ("minSize", number(pool.min_size())),
+            ("maxPrepared", number(pool.max_group_prepared_capacity())),
+            ("state", pool.pool_state().map(|state| state.as_str().into())),
+            ("reuse", pool.reuse_on_scale_in().map(Value::from)),
+        ];
+        let parts = parts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        inputs.set(&"warmPool".into(), Value::Map(parts.collect()));
+    }
     keep(&mut inputs, asked, super::NOT_COMPARED);
     if group.capacity_type().is_none() {
         keep(&mut inputs, asked, &["capacityType"]);
@@ -172,6 +184,19 @@ fn repair(inputs: &Value) -> Option<NodeRepairConfig> {
     Some(NodeRepairConfig::builder().enabled(is_on(inputs, "nodeRepair")).build())
 }
 
+fn warm_pool(inputs: &Value) -> Option<WarmPoolConfig> {
+    let wanted = inputs.get("warmPool")?;
+    Some(
+        WarmPoolConfig::builder()
+            .enabled(is_on(wanted, "enabled"))
+            .set_min_size(integer(wanted, "minSize"))
+            .set_max_group_prepared_capacity(integer(wanted, "maxPrepared"))
+            .set_pool_state(wanted.text_at("state").map(WarmPoolState::from))
+            .set_reuse_on_scale_in(wanted.get("reuse").map(|_| is_on(wanted, "reuse")))
+            .build(),
+    )
+}
+
 /// Asks EKS for the node group.
 pub(super) async fn create(call: &Call<'_>, cluster: &str, name: &str) -> Result<()> {
     let inputs = call.inputs;
@@ -209,6 +234,7 @@ pub(super) async fn create(call: &Call<'_>, cluster: &str, name: &str) -> Result
         .set_taints(Some(taints(inputs)))
         .set_update_config(update_config(inputs))
         .set_node_repair_config(repair(inputs))
+        .set_warm_pool_config(warm_pool(inputs))
         .set_version(own("version"))
         .set_release_version(own("releaseVersion"))
         .set_tags(Some(all_tags(call)))
@@ -238,6 +264,7 @@ pub(super) async fn configure(
         .set_scaling_config((differs("minSize") || differs("maxSize")).then(|| scaling_change(there, inputs)))
         .set_update_config(update_config(inputs).filter(|_| differs("update")))
         .set_node_repair_config(repair(inputs).filter(|_| differs("nodeRepair")))
+        .set_warm_pool_config(warm_pool(inputs).filter(|_| differs("warmPool")))
         .client_request_token(client_token(call, "config"))
         .send()
         .await;
