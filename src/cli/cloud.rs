@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use plinth_aws::{Aws, Settings};
+use plinth_provider::Error;
 use plinth_stacks::model;
 
 /// What says where AWS is, for those whose AWS is somewhere else.
@@ -36,6 +37,11 @@ pub fn aws_settings(cloud: &model::Aws) -> Settings {
 pub fn aws_endpoints() -> Vec<(&'static str, String)> {
     let set = |name: &'static str| Some((name, std::env::var(name).ok().filter(|url| !url.is_empty())?));
     AWS_ENDPOINTS.into_iter().filter_map(set).collect()
+}
+
+/// Whether credentials were refused for being those of another account than the stack means.
+pub fn is_of_another_account(error: &Error) -> bool {
+    error.path.as_ref().is_some_and(|path| path.to_string() == "cloud.accountId")
 }
 
 fn is_loopback(url: &str) -> bool {

@@ -30,7 +30,7 @@ pub async fn run(loaded: &Loaded, output: OutputArgs) -> Result<Code, Failure> {
     let asked = match aws.clients().await {
         Ok(clients) => Ok(clients),
         // Those of another account would be told what they are not asked.
-        Err(error) if error.path.is_some() => return Err(Failure::new(error.message)),
+        Err(error) if cloud::is_of_another_account(&error) => return Err(Failure::new(error.message)),
         Err(error) => Err(error),
     };
     let id = account.account_id.as_deref();

@@ -526,7 +526,7 @@ impl Session {
     pub async fn check_account(&self, only_looks: bool) -> Result<(), Failure> {
         let Some(aws) = &self.aws else { return Ok(()) };
         let Err(error) = aws.clients().await else { return Ok(()) };
-        if error.path.is_none() && only_looks && self.state.resources.is_empty() {
+        if only_looks && self.state.resources.is_empty() && !super::cloud::is_of_another_account(&error) {
             return Ok(());
         }
         let Some(path) = &error.path else {

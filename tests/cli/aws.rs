@@ -311,7 +311,7 @@ fn what_is_changed_inside_a_stack_is_seen_and_reverted() {
 #[test]
 fn what_stands_against_a_destroy_is_told_before_anything_goes() {
     let Some(account) = Account::new() else { return };
-    account.sandbox.edit("stacks/account.yaml", "forceDestroy: true", "forceDestroy: false");
+    account.sandbox.edit("stacks/account.yaml", "forceDestroy: true", "tlsOnly: false");
     account.plinth(&["apply", "--yes"]).expect(0);
     account.call("s3", "PUT", "/account-logs/somebody", "x");
     let refused = account.plinth(&["destroy", "--yes"]).expect(1);

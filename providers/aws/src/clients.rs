@@ -1,5 +1,7 @@
 //! The connection to AWS: made with the first call that needs one, and only to the account that the stack means.
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::config::Builder as S3Config;
@@ -111,7 +113,10 @@ async fn load(settings: &Settings) -> SdkConfig {
         .app_name(app_name())
         .retry_config(retry);
     if let Some(profile) = &settings.profile {
-        loader = loader.profile_name(profile);
+        // A profile that the stack names counts, whoever the environment says one is.
+        let place = ProviderConfig::default().with_region(Some(region.clone()));
+        let own = ProfileFileCredentialsProvider::builder().profile_name(profile).configure(&place);
+        loader = loader.profile_name(profile).credentials_provider(own.build());
     }
     let base = loader.load().await;
     let Some(role) = &settings.role_arn else { return base };
@@ -135,7 +140,7 @@ async fn identify(config: &SdkConfig, settings: &Settings) -> Result<Identity> {
     if let Some(provider) = config.credentials_provider()
         && let Err(error) = provider.provide_credentials().await
     {
-        return Err(no_credentials(&chain(&error)));
+        return Err(unusable(&chain(&error), settings));
     }
     let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await.map_err(|error| {
         let unanswered = error.as_service_error().is_none();
@@ -163,6 +168,21 @@ async fn identify(config: &SdkConfig, settings: &Settings) -> Result<Identity> {
         .at("cloud.accountId".into())
         .help("use a profile or role of that account (cloud.profile, cloud.roleArn, AWS_PROFILE), or correct cloud.accountId")),
         _ => Ok(identity),
+    }
+}
+
+/// Why what the stack asks for gives no credentials.
+fn unusable(why: &str, settings: &Settings) -> Error {
+    match (&settings.role_arn, &settings.profile) {
+        (Some(role), _) => Error::new(Class::Denied, format!("the role {role} cannot be assumed: {why}"))
+            .at("cloud.roleArn".into())
+            .help("the role's trust policy must let you assume it, and you need `sts:AssumeRole` on it; `aws sts get-caller-identity` shows who you are"),
+        (None, Some(profile)) => Error::new(Class::Denied, format!("the profile `{profile}` gives no credentials: {why}"))
+            .at("cloud.profile".into())
+            .help(format!(
+                "see whether `{profile}` is in ~/.aws/config or ~/.aws/credentials, log in (`aws sso login --profile {profile}`), or correct cloud.profile"
+            )),
+        (None, None) => no_credentials(why),
     }
 }
 

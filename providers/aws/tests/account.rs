@@ -238,7 +238,8 @@ async fn what_stands_against_a_delete_is_told_before() {
     for server in both() {
         let aws = provider(&server).await;
         let urn = urn("aws:s3/Bucket", "logs");
-        let inputs = aws.check(&urn, Value::map()).unwrap();
+        // They heed the policy, and have no TLS.
+        let inputs = aws.check(&urn, json(r#"{ "tlsOnly": false }"#)).unwrap();
         let mut bucket = create(&aws, &urn, &inputs).await;
         assert_eq!(against(&aws, &[&bucket]).await, [None]);
         let s3 = aws_sdk_s3::config::Builder::from(&config(&server).await).force_path_style(true).build();

@@ -67,7 +67,8 @@ fn a_platform_that_is_nothing_but_highly_available_is_refused() {
 
 #[test]
 fn every_way_to_be_unfit_is_found() {
-    let cloud = "cloud: { provider: aws, region: r, zones: [a, b], network: { natPerZone: false } }\n";
+    let cloud =
+        "cloud: { provider: aws, region: eu-central-1, zones: [a, b], network: { natPerZone: false } }\n";
     let cases: &[(&str, &str)] = &[
         (
             "nodes",
