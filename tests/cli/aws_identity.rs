@@ -1,7 +1,7 @@
 //! Who a stack on AWS is applied as: users, roles that are assumed, profiles, and what each is told that is missing; over the
 //! binary, against ministack, which knows users, sessions and IAM's simulator.
 
-use plinth_emulators::{Boto, Server};
+use plinth_emulators::{AwsFault, Boto, Eks, Server};
 
 use crate::support::{Ran, Sandbox};
 
@@ -110,8 +110,19 @@ fn roles_and_profiles_that_do_not_exist_are_named() {
     account.sandbox.write(".aws/credentials", credentials);
     account.plinth_with(&["plan"], &[]).expect(2);
     account.assume("nobody");
-    let missing = account.plinth_with(&["apply", "--yes"], &[]).expect(1);
-    assert!(missing.err.contains("role/nobody"), "the role is named: {}", missing.err);
+    // As AWS answers whether there is no such role or it may not be assumed.
+    let front = Eks::before(&account.server.url());
+    front.judge(|call| match call.service.as_str() {
+        "sts" => {
+            let said = "User: arn:aws:iam::000000000000:user/ci is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::000000000000:role/nobody";
+            AwsFault::Refuse(403, "AccessDenied", said.to_owned())
+        }
+        _ => AwsFault::Pass,
+    });
+    let missing = account.plinth_with(&["apply", "--yes"], &[("AWS_ENDPOINT_URL", &front.url())]).expect(1);
+    for words in ["role/nobody cannot be assumed", "sts:AssumeRole on resource", "mine.yaml:4:"] {
+        assert!(missing.err.contains(words), "{words}: {}", missing.err);
+    }
 }
 
 #[test]
