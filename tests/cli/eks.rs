@@ -316,3 +316,84 @@ fn killed_runs_converge() {
 fn fifty_killed_runs_converge() {
     killed(50, 11);
 }
+
+/// What `aws eks get-token` does, by Amazon's SDK for Python.
+const GET_TOKEN: &str = r#"
+import base64, json, os, sys
+import botocore.session
+from botocore.signers import RequestSigner
+arguments = dict(zip(sys.argv[3::2], sys.argv[4::2]))
+region = arguments["--region"]
+session = botocore.session.Session()
+signer = RequestSigner("sts", region, "sts", "v4", session.get_credentials(), session.get_component("event_emitter"))
+url = signer.generate_presigned_url({
+    "method": "GET", "url": f"https://sts.{region}.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15",
+    "body": {}, "headers": {"x-k8s-aws-id": arguments["--cluster-name"]}, "context": {},
+}, region_name=region, expires_in=60, operation_name="")
+token = "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+print(json.dumps({
+    "kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1beta1", "spec": {},
+    "status": {"token": token},
+}))
+"#;
+
+#[test]
+fn a_person_enters_with_kubectl_and_the_kubeconfig_that_is_told() {
+    let Some(python) = plinth_emulators::tool("PLINTH_BOTO3_PYTHON") else { return };
+    in_an_account(|account| {
+        account.plinth(&["apply", "--yes"]).expect(0);
+        let kubeconfig = account.plinth(&["output", "kubeconfig"]).expect(0).out;
+        let sandbox = &account.sandbox;
+        sandbox.write("kubeconfig", kubeconfig);
+        sandbox.write("get_token.py", GET_TOKEN);
+        let script = sandbox.path("get_token.py");
+        let launcher = format!("#!/bin/sh\nexec '{}' '{}' \"$@\"\n", python.display(), script.display());
+        sandbox.write("bin/aws", launcher);
+        let aws = sandbox.path("bin/aws");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&aws, executable).unwrap();
+        let path = format!("{}:{}", sandbox.path("bin").display(), std::env::var("PATH").unwrap());
+        let kubectl = std::env::var_os("PLINTH_KUBECTL").unwrap_or_else(|| "kubectl".into());
+        let asked = Command::new(kubectl)
+            .arg("--kubeconfig")
+            .arg(sandbox.path("kubeconfig"))
+            .args(["get", "configmap", "-n", "loki", "-o", "jsonpath={.items[*].data.cluster}"])
+            .env("PATH", path)
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("HOME", sandbox.path("."))
+            .output();
+        let asked = Ran::of(asked.unwrap()).expect(0);
+        assert!(asked.out.contains("eks-main"), "{} {}", asked.out, asked.err);
+        account.is_gone();
+    });
+}
+
+#[test]
+fn a_cluster_that_goes_while_a_plan_is_made_is_no_reason_to_fall() {
+    in_an_account(|account| {
+        account.plinth(&["apply", "--yes"]).expect(0);
+        account.sandbox.edit("stacks/eks.yaml", "1.34", "1.35");
+        // It is there when it is read first, and nowhere after that.
+        let mut looked = false;
+        account.eks.judge(move |call| {
+            let gone = looked && call.service == "eks";
+            looked |= call.operation == "DescribeCluster";
+            match gone {
+                true => AwsFault::Refuse(
+                    404,
+                    "ResourceNotFoundException",
+                    "No cluster found for name: eks-main.".to_owned(),
+                ),
+                false => AwsFault::Pass,
+            }
+        });
+        let planned = account.plinth(&["plan", "--refresh", "always"]);
+        let said = format!("{}{}", planned.out, planned.err);
+        assert!([1, 2].contains(&planned.code) && !said.contains("panicked"), "{said}");
+        account.eks.judge(|_| AwsFault::Pass);
+        account.plinth(&["apply", "--yes"]).expect(0);
+        account.is_whole();
+        account.is_gone();
+    });
+}
