@@ -1,7 +1,7 @@
 //! What tells whether a stack file has changed: a hash over everything that it says, worked out beside the run.
 
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread::JoinHandle;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, Default)]
 pub struct Digest {
     known: OnceLock<String>,
-    worker: Mutex<Option<JoinHandle<String>>>,
+    worker: Mutex<Option<Receiver<String>>>,
 }
 
 impl Digest {
@@ -20,12 +20,14 @@ impl Digest {
     }
 
     /// Of a merged file that nobody needs any more. It would be the largest thing in memory, and both reading it once
-    /// more and letting go of it take a while: another thread does.
+    /// more and letting go of it take a while: a thread of the runtime does.
     pub fn of_last(tree: Value) -> Self {
-        if tree.get("resources").and_then(Value::as_array).map_or(0, Vec::len) < MANY {
+        let few = tree.get("resources").and_then(Value::as_array).map_or(0, Vec::len) < MANY;
+        let (Ok(runtime), false) = (tokio::runtime::Handle::try_current(), few) else {
             return Self::of(&tree);
-        }
-        let worker = std::thread::spawn(move || hash(&tree));
+        };
+        let (tell, worker) = channel();
+        runtime.spawn(async move { drop(tell.send(hash(&tree))) });
         Self { worker: Mutex::new(Some(worker)), ..Self::default() }
     }
 
@@ -33,12 +35,12 @@ impl Digest {
     pub fn text(&self) -> &str {
         self.known.get_or_init(|| {
             let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
-            worker.and_then(|worker| worker.join().ok()).unwrap_or_default()
+            worker.and_then(|worker| worker.recv().ok()).unwrap_or_default()
         })
     }
 }
 
-/// From so many resources on a thread is worth its beginning.
+/// From so many resources on it is worth handing over.
 const MANY: usize = 200;
 
 fn hash(tree: &Value) -> String {
@@ -65,8 +67,8 @@ fn hash(tree: &Value) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn it_is_the_same_wherever_it_is_worked_out() {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn it_is_the_same_wherever_it_is_worked_out() {
         let entries: Vec<Value> = (0..MANY)
             .map(|at| serde_json::json!({ "name": format!("r{at}"), "inputs": { "text": "\"é\"" } }))
             .collect();

@@ -84,6 +84,16 @@ impl Builder {
         self.items = 0;
     }
 
+    /// How long the text is so far.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Sets room aside for more text.
+    pub fn reserve(&mut self, more: usize) {
+        self.text.reserve_exact(more);
+    }
+
     /// Adds an item to the list, already as text and sealed.
     pub fn item(&mut self, text: &str) {
         self.text.push_str(if self.items == 0 { "\n" } else { ",\n" });

@@ -15,6 +15,14 @@ pub struct Urn {
     name_at: u32,
 }
 
+/// Whether a part holds the separator or a control character. Every URN of a large state comes by here.
+fn holds_odd_text(part: &str) -> bool {
+    let bytes = part.as_bytes();
+    bytes.iter().any(u8::is_ascii_control)
+        || bytes.windows(2).any(|pair| pair == b"::")
+        || (!part.is_ascii() && part.chars().any(char::is_control))
+}
+
 /// Why a text is not a URN.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a URN: {why}; a URN looks like plinth:<stack>::<kind>::<name>")]
@@ -34,7 +42,7 @@ impl Urn {
         if stack.is_empty() || kind.is_empty() || name.is_empty() {
             return bad("stack, kind and name must not be empty");
         }
-        if [stack, kind, name].iter().any(|part| part.contains("::") || part.chars().any(char::is_control)) {
+        if [stack, kind, name].into_iter().any(holds_odd_text) {
             return bad("a part holds `::` or a control character");
         }
         if stack.starts_with(':') || stack.ends_with(':') || kind.ends_with(':') || name.starts_with(':') {

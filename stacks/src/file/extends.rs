@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
+use serde_json::Value;
+
 use super::diagnostic::{Diagnostic, listed};
-use super::node::{Content, Entry, Key, Node, Place, Sources};
+use super::node::{Children, Key, KeyPlaces, Node, Place, Places, Sources};
 use super::parse::parse;
 
 /// Files larger than this are refused. A hundred thousand resources, written by a program, take about 15 MB.
@@ -90,10 +92,16 @@ impl Reader<'_> {
 
     /// Takes `extends` out of a document: its paths and their places.
     fn take_extends(&mut self, node: &mut Node) -> Result<Vec<(String, Place)>, Box<Diagnostic>> {
-        let Content::Map(entries) = &mut node.content else { return Ok(Vec::new()) };
-        let Some(key) = self.sources.known_key("extends") else { return Ok(Vec::new()) };
-        let Some(position) = entries.iter().position(|entry| entry.key == key) else { return Ok(Vec::new()) };
-        let value = entries.remove(position).value;
+        let (Value::Object(map), Children::Map(entries)) = (&mut node.value, &mut node.places.children)
+        else {
+            return Ok(Vec::new());
+        };
+        let Some(value) = map.shift_remove("extends") else { return Ok(Vec::new()) };
+        let key = self.sources.known_key("extends");
+        let Some(position) = entries.iter().position(|entry| Some(entry.key) == key) else {
+            return Ok(Vec::new());
+        };
+        let places = entries.remove(position).value;
         let wrong = |place| {
             Box::new(
                 self.sources
@@ -101,17 +109,18 @@ impl Reader<'_> {
                     .help("for example `extends: base.yaml`"),
             )
         };
-        match value.content {
-            Content::Null => Ok(Vec::new()),
-            Content::Text(path) if !path.is_empty() => Ok(vec![(path, value.place)]),
-            Content::List(nodes) => nodes
+        match (value, places.children) {
+            (Value::Null, _) => Ok(Vec::new()),
+            (Value::String(path), _) if !path.is_empty() => Ok(vec![(path, places.place)]),
+            (Value::Array(values), Children::List(each)) => values
                 .into_iter()
-                .map(|node| match node.content {
-                    Content::Text(path) if !path.is_empty() => Ok((path, node.place)),
-                    _ => Err(wrong(node.place)),
+                .zip(each)
+                .map(|(value, places)| match value {
+                    Value::String(path) if !path.is_empty() => Ok((path, places.place)),
+                    _ => Err(wrong(places.place)),
                 })
                 .collect(),
-            _ => Err(wrong(value.place)),
+            _ => Err(wrong(places.place)),
         }
     }
 
@@ -174,7 +183,8 @@ fn read_to_text(path: &Path) -> Result<String, Unreadable> {
     if file.metadata().map_err(other)?.is_dir() {
         return Err(Unreadable::NotAFile);
     }
-    let mut bytes = Vec::new();
+    let size = file.metadata().map_or(0, |data| data.len().min(MOST_BYTES));
+    let mut bytes = Vec::with_capacity(size as usize + 1);
     // One byte more than allowed tells a file that is too large, whatever its metadata say (a pipe has none).
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(other)?;
     if bytes.len() as u64 > MOST_BYTES {
@@ -185,6 +195,9 @@ fn read_to_text(path: &Path) -> Result<String, Unreadable> {
 
 /// Refuses control characters, which mean that the file is not a text that a person wrote.
 fn printable(path: &Path, text: &str) -> Result<(), Box<Diagnostic>> {
+    if text.is_ascii() && !text.bytes().any(|byte| byte.is_ascii_control() && !b"\n\r\t".contains(&byte)) {
+        return Ok(());
+    }
     let odd = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t' | '\u{85}');
     let Some(position) = text.find(odd) else { return Ok(()) };
     let before = &text[..position];
@@ -234,54 +247,78 @@ fn tidy(path: &Path) -> PathBuf {
 
 /// Lays `over` on `base`.
 fn merge(base: Node, over: Node) -> Node {
-    match (base.content, over.content) {
-        (Content::Map(mut entries), Content::Map(changes)) => {
+    let Node { value: base, places: base_places } = base;
+    let Node { value: over, places: Places { place, children } } = over;
+    match (base, base_places.children, over, children) {
+        (
+            Value::Object(mut map),
+            Children::Map(mut entries),
+            Value::Object(changes),
+            Children::Map(change_places),
+        ) => {
             let positions: HashMap<Key, usize> =
                 entries.iter().enumerate().map(|(position, entry)| (entry.key, position)).collect();
-            for change in changes {
+            for ((name, value), change) in changes.into_iter().zip(change_places) {
                 match positions.get(&change.key) {
-                    None => entries.push(change),
+                    None => {
+                        map.insert(name, value);
+                        entries.push(change);
+                    }
                     Some(position) => {
                         let entry = &mut entries[*position];
-                        let inherited = std::mem::replace(
-                            &mut entry.value,
-                            Node { place: change.place, content: Content::Null },
-                        );
-                        *entry = Entry { value: merge(inherited, change.value), ..change };
+                        let inherited = Node {
+                            value: map.get_mut(&name).map(Value::take).unwrap_or_default(),
+                            places: std::mem::take(&mut entry.value),
+                        };
+                        let merged = merge(inherited, Node { value, places: change.value });
+                        map.insert(name, merged.value);
+                        *entry = KeyPlaces { value: merged.places, ..change };
                     }
                 }
             }
-            Node { place: over.place, content: Content::Map(entries) }
+            Node::new(place, Value::Object(map), Children::Map(entries))
         }
-        (_, content) => Node { place: over.place, content },
+        (_, _, value, children) => Node::new(place, value, children),
     }
 }
 
 /// Takes `null` away wherever it means "not given": everywhere but inside the inputs of resources.
-pub(crate) fn drop_nulls(root: &mut Node, sources: &Sources) {
-    let resources = sources.known_key("resources");
-    let Content::Map(entries) = &mut root.content else { return };
-    entries.retain(|entry| !matches!(entry.value.content, Content::Null));
-    for entry in entries {
-        if Some(entry.key) != resources {
-            drop_nulls_below(&mut entry.value);
-        } else if let Content::List(nodes) = &mut entry.value.content {
-            for node in nodes {
-                if let Content::Map(fields) = &mut node.content {
-                    fields.retain(|field| !matches!(field.value.content, Content::Null));
-                }
-            }
+pub(crate) fn drop_nulls(root: &mut Node) {
+    without_nulls(&mut root.value, &mut root.places);
+    let (Value::Object(map), Children::Map(entries)) = (&mut root.value, &mut root.places.children) else {
+        return;
+    };
+    for ((name, value), entry) in map.iter_mut().zip(entries) {
+        if name != "resources" {
+            drop_nulls_below(value, &mut entry.value);
+        } else if let (Value::Array(values), Children::List(each)) = (value, &mut entry.value.children) {
+            values.iter_mut().zip(each).for_each(|(value, places)| without_nulls(value, places));
         }
     }
 }
 
-fn drop_nulls_below(node: &mut Node) {
-    match &mut node.content {
-        Content::Map(entries) => {
-            entries.retain(|entry| !matches!(entry.value.content, Content::Null));
-            entries.iter_mut().for_each(|entry| drop_nulls_below(&mut entry.value));
+fn drop_nulls_below(value: &mut Value, places: &mut Places) {
+    without_nulls(value, places);
+    match (value, &mut places.children) {
+        (Value::Object(map), Children::Map(entries)) => {
+            map.values_mut()
+                .zip(entries)
+                .for_each(|(value, entry)| drop_nulls_below(value, &mut entry.value));
         }
-        Content::List(nodes) => nodes.iter_mut().for_each(drop_nulls_below),
+        (Value::Array(values), Children::List(each)) => {
+            values.iter_mut().zip(each).for_each(|(value, places)| drop_nulls_below(value, places));
+        }
         _ => {}
     }
+}
+
+/// Takes the keys of a map away that have no value.
+fn without_nulls(value: &mut Value, places: &mut Places) {
+    let (Value::Object(map), Children::Map(entries)) = (value, &mut places.children) else { return };
+    if !map.values().any(Value::is_null) {
+        return;
+    }
+    let mut kept = map.values().map(|value| !value.is_null()).collect::<Vec<_>>().into_iter();
+    entries.retain(|_| kept.next().unwrap_or(true));
+    map.retain(|_, value| !value.is_null());
 }

@@ -99,8 +99,8 @@ pub fn read(path: &Path) -> Result<Draft, Vec<Diagnostic>> {
 
 impl Draft {
     fn new(mut root: Node, sources: Sources, path: &Path) -> Self {
-        extends::drop_nulls(&mut root, &sources);
-        let (tree, places) = root.split(&sources);
+        extends::drop_nulls(&mut root);
+        let Node { value: tree, places } = root;
         let directory = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         Self { tree, sources, places, directory }
     }

@@ -1,11 +1,11 @@
-//! A YAML document as a tree in which every node knows its place. Keys are kept once per file set, places are small:
-//! a stack may hold a hundred thousand resources.
+//! A YAML document as plain JSON, beside a tree of places that has the same form. Keys are kept once per file set, places
+//! are small: a stack may hold a hundred thousand resources.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Location, Snippet};
 
@@ -101,30 +101,11 @@ impl Sources {
     }
 }
 
-/// A node of a document.
+/// A node of a document: plain JSON, and where its parts stand. The keys of a map and their places are in the same order.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    pub place: Place,
-    pub content: Content,
-}
-
-/// What a node holds.
-#[derive(Debug, Clone)]
-pub(crate) enum Content {
-    Null,
-    Bool(bool),
-    Number(Number),
-    Text(String),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
-}
-
-/// One key of a map, with its value.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    pub key: Key,
-    pub place: Place,
-    pub value: Node,
+    pub value: Value,
+    pub places: Places,
 }
 
 /// Where the nodes of a tree stand, beside the tree itself.
@@ -152,29 +133,8 @@ pub(crate) struct KeyPlaces {
 }
 
 impl Node {
-    /// Takes the tree apart into plain JSON and the places of its nodes.
-    pub fn split(self, sources: &Sources) -> (Value, Places) {
-        let place = self.place;
-        let (value, children) = match self.content {
-            Content::Null => (Value::Null, Children::None),
-            Content::Bool(value) => (Value::Bool(value), Children::None),
-            Content::Number(value) => (Value::Number(value), Children::None),
-            Content::Text(value) => (Value::String(value), Children::None),
-            Content::List(nodes) => {
-                let (values, places) = nodes.into_iter().map(|node| node.split(sources)).unzip();
-                (Value::Array(values), Children::List(places))
-            }
-            Content::Map(entries) => {
-                let mut map = serde_json::Map::with_capacity(entries.len());
-                let mut places = Vec::with_capacity(entries.len());
-                for entry in entries {
-                    let (value, value_places) = entry.value.split(sources);
-                    map.insert(sources.text_of(entry.key).to_owned(), value);
-                    places.push(KeyPlaces { key: entry.key, place: entry.place, value: value_places });
-                }
-                (Value::Object(map), Children::Map(places))
-            }
-        };
-        (value, Places { place, children })
+    /// A map or list of such parts, or a value that has none.
+    pub fn new(place: Place, value: Value, children: Children) -> Self {
+        Self { value, places: Places { place, children } }
     }
 }

@@ -1,13 +1,14 @@
 //! From text to nodes: YAML 1.2 with its core schema, minus what has no place in a stack file (several documents,
 //! tags, merge keys, keys that are not text, duplicate keys). Never recursive, so depth cannot exhaust the stack.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
-use serde_json::Number;
+use serde_json::{Map, Number, Value};
 
 use super::diagnostic::Diagnostic;
-use super::node::{Content, Entry, Key, Node, Place, Sources};
+use super::node::{Children, Key, KeyPlaces, Node, Place, Places, Sources};
 
 /// Deeper nesting than this is refused.
 const MOST_DEPTH: usize = 64;
@@ -22,8 +23,16 @@ struct Open {
 }
 
 enum Items {
-    List(Vec<Node>),
-    Map { entries: Vec<Entry>, pending: Option<(Key, Place)>, seen: HashMap<Key, Place> },
+    List {
+        values: Vec<Value>,
+        places: Vec<Places>,
+    },
+    Map {
+        map: Map<String, Value>,
+        places: Vec<KeyPlaces>,
+        pending: Option<(Key, Place)>,
+        seen: HashMap<Key, Place>,
+    },
 }
 
 /// Small maps are searched for duplicates one by one; only bigger ones keep an index.
@@ -124,21 +133,23 @@ impl Reader<'_> {
                 if self.expects_key() {
                     return self.key(&text, style, place);
                 }
-                let content = self.scalar(&text, style, tag.as_deref(), place)?;
-                self.add(Node { place, content }, anchor)
+                let value = self.scalar(text, style, tag.as_deref(), place)?;
+                self.add(Node::new(place, value, Children::None), anchor)
             }
             Event::SequenceStart(_, Some(tag)) | Event::MappingStart(_, Some(tag))
                 if !tag.is_yaml_core_schema() =>
             {
                 self.unknown_tag(place, &tag.handle, &tag.suffix)
             }
-            Event::SequenceStart(anchor, _) => {
-                self.start(Place { length: 1, ..place }, anchor, Items::List(Vec::new()))
-            }
+            Event::SequenceStart(anchor, _) => self.start(
+                Place { length: 1, ..place },
+                anchor,
+                Items::List { values: Vec::new(), places: Vec::new() },
+            ),
             Event::MappingStart(anchor, _) => self.start(
                 Place { length: 1, ..place },
                 anchor,
-                Items::Map { entries: Vec::new(), pending: None, seen: HashMap::new() },
+                Items::Map { map: Map::new(), places: Vec::new(), pending: None, seen: HashMap::new() },
             ),
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Alias(anchor) => {
@@ -187,11 +198,11 @@ impl Reader<'_> {
 
     fn end(&mut self) -> Result<(), Box<Diagnostic>> {
         let Some(open) = self.open.pop() else { return Ok(()) };
-        let content = match open.items {
-            Items::List(nodes) => Content::List(nodes),
-            Items::Map { entries, .. } => Content::Map(entries),
+        let (value, children) = match open.items {
+            Items::List { values, places } => (Value::Array(values), Children::List(places)),
+            Items::Map { map, places, .. } => (Value::Object(map), Children::Map(places)),
         };
-        self.add(Node { place: open.place, content }, open.anchor)
+        self.add(Node::new(open.place, value, children), open.anchor)
     }
 
     fn key(&mut self, text: &str, style: ScalarStyle, place: Place) -> Result<(), Box<Diagnostic>> {
@@ -203,9 +214,9 @@ impl Reader<'_> {
                         .help("use `extends` to share parts between stack files"),
                 ));
             }
-            let content = self.scalar(text, style, None, place)?;
-            if !matches!(content, Content::Text(_)) {
-                let found = super::validate::kind_of_content(&content);
+            let value = self.scalar(Cow::Borrowed(text), style, None, place)?;
+            if !value.is_string() {
+                let found = super::validate::kind(&value);
                 return Err(Box::new(
                     self.sources
                         .diagnostic(place, format!("a key must be text, and this is {found}"))
@@ -214,14 +225,14 @@ impl Reader<'_> {
             }
         }
         let key = self.sources.key(text);
-        let Some(Open { items: Items::Map { entries, pending, seen }, .. }) = self.open.last_mut() else {
+        let Some(Open { items: Items::Map { places, pending, seen, .. }, .. }) = self.open.last_mut() else {
             return Ok(());
         };
-        let first = if entries.len() < INDEX_FROM {
-            entries.iter().find(|entry| entry.key == key).map(|entry| entry.place)
+        let first = if places.len() < INDEX_FROM {
+            places.iter().find(|entry| entry.key == key).map(|entry| entry.place)
         } else {
             if seen.is_empty() {
-                seen.extend(entries.iter().map(|entry| (entry.key, entry.place)));
+                seen.extend(places.iter().map(|entry| (entry.key, entry.place)));
             }
             seen.insert(key, place)
         };
@@ -240,19 +251,24 @@ impl Reader<'_> {
 
     fn add(&mut self, node: Node, anchor: usize) -> Result<(), Box<Diagnostic>> {
         if anchor > 0 {
-            let size = count(&node);
+            let size = count(&node.value);
             self.repeated += size;
             if self.repeated > MOST_REPEATED_NODES {
-                return self.fail(node.place, format!("anchors hold more than {MOST_REPEATED_NODES} nodes"));
+                return self
+                    .fail(node.places.place, format!("anchors hold more than {MOST_REPEATED_NODES} nodes"));
             }
             self.anchors.insert(anchor, (node.clone(), size));
         }
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open { items: Items::List(nodes), .. }) => nodes.push(node),
-            Some(Open { items: Items::Map { entries, pending, .. }, .. }) => {
+            Some(Open { items: Items::List { values, places }, .. }) => {
+                values.push(node.value);
+                places.push(node.places);
+            }
+            Some(Open { items: Items::Map { map, places, pending, .. }, .. }) => {
                 if let Some((key, place)) = pending.take() {
-                    entries.push(Entry { key, place, value: node });
+                    map.insert(self.sources.text_of(key).to_owned(), node.value);
+                    places.push(KeyPlaces { key, place, value: node.places });
                 }
             }
         }
@@ -261,64 +277,62 @@ impl Reader<'_> {
 
     fn scalar(
         &self,
-        text: &str,
+        text: Cow<'_, str>,
         style: ScalarStyle,
         tag: Option<&str>,
         place: Place,
-    ) -> Result<Content, Box<Diagnostic>> {
+    ) -> Result<Value, Box<Diagnostic>> {
         if tag == Some("str") || (style != ScalarStyle::Plain && tag.is_none()) {
-            return Ok(Content::Text(text.to_owned()));
+            return Ok(Value::String(text.into_owned()));
         }
-        let content = plain(text);
-        match (&content, tag) {
+        match (plain(&text), tag) {
             (Plain::Unrepresentable, _) => Err(Box::new(
                 self.sources
                     .diagnostic(place, format!("the number `{text}` does not fit"))
                     .help("put it in quotes if it is meant as text"),
             )),
-            (Plain::Value(Content::Text(_)), Some(tag @ ("int" | "float" | "bool" | "null"))) => {
+            (Plain::Words, Some(tag @ ("int" | "float" | "bool" | "null"))) => {
                 self.fail(place, format!("`{text}` is not a value of the type `{tag}`"))
             }
-            _ => match content {
-                Plain::Value(content) => Ok(content),
-                Plain::Unrepresentable => Ok(Content::Null),
-            },
+            (Plain::Words, _) => Ok(Value::String(text.into_owned())),
+            (Plain::Value(value), _) => Ok(value),
         }
     }
 }
 
 enum Plain {
-    Value(Content),
+    /// Nothing, a truth value or a number.
+    Value(Value),
+    /// Text.
+    Words,
     Unrepresentable,
 }
 
 /// What an unquoted scalar means in YAML 1.2's core schema.
 fn plain(text: &str) -> Plain {
-    let value = |content| Plain::Value(content);
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return value(Content::Null),
-        "true" | "True" | "TRUE" => return value(Content::Bool(true)),
-        "false" | "False" | "FALSE" => return value(Content::Bool(false)),
+        "" | "~" | "null" | "Null" | "NULL" => return Plain::Value(Value::Null),
+        "true" | "True" | "TRUE" => return Plain::Value(Value::Bool(true)),
+        "false" | "False" | "FALSE" => return Plain::Value(Value::Bool(false)),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "-.inf" | "-.Inf" | "-.INF" | ".nan" | ".NaN" | ".NAN" => {
             return Plain::Unrepresentable;
         }
         _ => {}
     }
-    let words = || Plain::Value(Content::Text(text.to_owned()));
     let number =
-        |number: Option<Number>| number.map_or(Plain::Unrepresentable, |n| value(Content::Number(n)));
+        |number: Option<Number>| number.map_or(Plain::Unrepresentable, |n| Plain::Value(Value::Number(n)));
     for (prefix, radix) in [("0x", 16), ("0o", 8)] {
         if let Some(digits) = text.strip_prefix(prefix) {
             if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
-                return words();
+                return Plain::Words;
             }
             return number(u64::from_str_radix(digits, radix).ok().map(Number::from));
         }
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let Some(first) = unsigned.bytes().next() else { return words() };
+    let Some(first) = unsigned.bytes().next() else { return Plain::Words };
     if !(first.is_ascii_digit() || first == b'.') {
-        return words();
+        return Plain::Words;
     }
     if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
         let signed = text.strip_prefix('+').unwrap_or(text);
@@ -329,7 +343,7 @@ fn plain(text: &str) -> Plain {
     if is_float(unsigned) {
         return number(text.parse::<f64>().ok().filter(|value| value.is_finite()).and_then(Number::from_f64));
     }
-    words()
+    Plain::Words
 }
 
 /// `digits [. digits] [e [sign] digits]` or `. digits …`.
@@ -344,10 +358,10 @@ fn is_float(text: &str) -> bool {
     digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty()) && exponent_right
 }
 
-fn count(node: &Node) -> usize {
-    match &node.content {
-        Content::List(nodes) => 1 + nodes.iter().map(count).sum::<usize>(),
-        Content::Map(entries) => 1 + entries.iter().map(|entry| count(&entry.value)).sum::<usize>(),
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => 1 + values.iter().map(count).sum::<usize>(),
+        Value::Object(map) => 1 + map.values().map(count).sum::<usize>(),
         _ => 1,
     }
 }

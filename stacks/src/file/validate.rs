@@ -7,7 +7,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::diagnostic::{Diagnostic, closest, listed};
-use super::node::{Children, Content, Place, Places, Sources};
+use super::node::{Children, Place, Places, Sources};
 use crate::model::forms;
 
 /// So many mistakes are told at once.
@@ -581,7 +581,8 @@ fn in_words(kinds: &Value) -> String {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+/// What a value is called.
+pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "a truth value",
@@ -589,18 +590,6 @@ fn kind(value: &Value) -> &'static str {
         Value::String(_) => "text",
         Value::Array(_) => "a list",
         Value::Object(_) => "a map",
-    }
-}
-
-/// The same for a node that is not a tree yet.
-pub(crate) fn kind_of_content(content: &Content) -> &'static str {
-    match content {
-        Content::Null => "nothing",
-        Content::Bool(_) => "a truth value",
-        Content::Number(_) => "a number",
-        Content::Text(_) => "text",
-        Content::List(_) => "a list",
-        Content::Map(_) => "a map",
     }
 }
 
