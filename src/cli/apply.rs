@@ -34,9 +34,10 @@ impl Apply {
         let output = self.stack.output;
         self.run.approve.can_ask("apply")?;
         let Some(file) = &self.plan else {
-            let session = Session::open(&self.stack).await?;
+            let mut session = Session::open(&self.stack).await?;
             session.read_ahead(self.run.refresh);
             let target = self.scope.narrow(session.target("apply")?, &session)?;
+            session.let_go_of_inputs();
             return run(&session, target, self.run, output, None, QUESTION).await;
         };
         if !self.scope.is_empty() {

@@ -439,6 +439,14 @@ impl Session {
         Ok(Target { settings: self.settings(), stack_file_digest: self.digest.text().to_owned(), ..target })
     }
 
+    /// Frees what the stack file says of resources' inputs, once the target is made of them. A run goes on for long, and
+    /// the target has them.
+    pub fn let_go_of_inputs(&mut self) {
+        for entry in &mut self.loaded.stack.resources {
+            entry.inputs = serde_json::Value::Null;
+        }
+    }
+
     /// The promotable settings in force, with every version spelled out: what a run of this stack proves.
     pub fn settings(&self) -> serde_json::Value {
         let stack = &self.loaded.stack;
