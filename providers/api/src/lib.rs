@@ -11,6 +11,7 @@ mod diff;
 mod error;
 pub mod fields;
 mod map;
+pub mod naming;
 mod path;
 mod property;
 mod provider;

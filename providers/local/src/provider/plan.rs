@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use plinth_provider::{Lane, Recorded, Resource, Urn, Value};
+pub use plinth_provider::naming::keep as keep_name;
+use plinth_provider::{Lane, Recorded, Resource, Urn, Value, naming};
 
 use crate::cloud::{CloudKind, Record, named, sanitized};
 
@@ -24,51 +25,11 @@ pub fn with_name(kind: CloudKind, urn: &Urn, inputs: Value) -> Value {
     Value::Map(map)
 }
 
-/// Whether an input is left out.
-fn is_left_out(inputs: &Value, key: &str) -> bool {
-    inputs.get(key).is_none_or(|value| *value == Value::Null)
-}
-
-/// The number that an earlier replacement put behind a name of ours: `dev-logs-2` of `dev-logs`.
-fn number_of(name: &str, base: &str) -> Option<u32> {
-    if name == base {
-        return Some(1);
-    }
-    let (front, number) = name.rsplit_once('-')?;
-    let number: u32 = number.parse().ok().filter(|number| *number > 1)?;
-    (base == front || (front.len() < base.len() && base.starts_with(front))).then_some(number)
-}
-
-fn numbered(base: &str, number: u32, max: usize) -> String {
-    let tail = format!("-{number}");
-    let keep = base.len().min(max.saturating_sub(tail.len()));
-    format!("{}{tail}", base[..keep].trim_end_matches('-'))
-}
-
 /// The inputs of an instance that can stand beside the recorded one, when the name is left to us: under the next number.
 pub fn beside(recorded: &Recorded, declared: &Value, desired: &Value) -> Option<Value> {
     let kind = CloudKind::parse(recorded.urn.kind()).ok()?;
-    let named = is_left_out(declared, "name") && desired.as_map().is_some();
     let base = with_name(kind, &recorded.urn, Value::map());
-    let (base, now) = (base.text_at("name")?, recorded.inputs.text_at("name")?);
-    let name = match number_of(now, base) {
-        Some(number) => numbered(base, number + 1, kind.spec().max_name),
-        None => base.to_owned(),
-    };
-    let mut inputs = desired.clone();
-    inputs.set(&"name".into(), name.into());
-    named.then_some(inputs)
-}
-
-/// The inputs with the recorded name, when the name is left to us: neither a replacement's number nor a former name of
-/// the resource is a reason to make it anew.
-pub fn keep_name(recorded: &Recorded, declared: &Value, mut desired: Value) -> Value {
-    if let Some(now) = recorded.inputs.get("name").filter(|_| is_left_out(declared, "name"))
-        && desired.as_map().is_some()
-    {
-        desired.set(&"name".into(), now.clone());
-    }
-    desired
+    naming::beside(recorded, declared, desired, base.text_at("name")?, kind.spec().max_name)
 }
 
 /// Whether the one names the other: the cloud does not let go of what is in use.
@@ -194,9 +155,6 @@ mod tests {
         let given = Value::from([("name", "mine")]);
         assert_eq!(beside(&second, &given, &given), None, "a name that was given stays");
         assert_eq!(keep_name(&second, &given, given.clone()), given);
-        let long = "a-very-long-name-for-a-cluster-in-dev-40";
-        let name = numbered(long, 12, 40);
-        assert!(name.len() <= 40 && number_of(&name, long) == Some(12), "{name}");
     }
 
     #[test]
