@@ -13,7 +13,7 @@ use tracing::Instrument;
 use super::event::{Event, Events, StepEvent, Summary};
 use super::execute::{Execution, Interrupt, Limits, Report, execute};
 use super::existing::look;
-use super::facts::Facts;
+use super::facts::{Facts, Freshness};
 use super::graph::{Desired, GraphError};
 use super::plan::{Counts, Op, Plan, PlanError, Scope, Step, plan};
 use super::preview::preview;
@@ -156,19 +156,7 @@ impl Engine {
         let freshness = plan.freshness;
         notes.append(&mut plan.notes);
         plan.notes = notes;
-        if let (Refresh::Auto { max_age }, 1..) = (self.settings.refresh, freshness.trusted) {
-            plan.notes.push(format!(
-                "{} are taken as they were recorded within the last {} s; `--refresh always` reads them all",
-                resources(freshness.trusted),
-                max_age.as_secs()
-            ));
-        }
-        if let (Refresh::Never, 1..) = (self.settings.refresh, freshness.trusted) {
-            plan.notes.push(format!(
-                "{} are taken as they were recorded; nothing was read",
-                resources(freshness.trusted)
-            ));
-        }
+        plan.notes.extend(self.trust(freshness));
         if let Some((_, error)) = unknown.first() {
             plan.notes.push(format!(
                 "whether {} to be made exist already could not be found out: {}",
@@ -184,6 +172,23 @@ impl Engine {
             ));
         }
         Ok((plan, facts))
+    }
+
+    /// What a plan says of the facts that nobody has read for it.
+    fn trust(&self, freshness: Freshness) -> Option<String> {
+        let taken = match freshness.trusted {
+            0 => return None,
+            1 => "1 resource is taken as it was recorded".to_owned(),
+            count => format!("{count} resources are taken as they were recorded"),
+        };
+        match self.settings.refresh {
+            Refresh::Auto { max_age } => Some(format!(
+                "{taken} within the last {} s; `--refresh always` reads them all",
+                max_age.as_secs()
+            )),
+            Refresh::Never => Some(format!("{taken}; nothing was read")),
+            Refresh::Always => None,
+        }
     }
 
     /// Reads what is to be read, or takes what was read ahead.
@@ -219,6 +224,9 @@ impl Engine {
             return Ok((plan, Vec::new()));
         }
         let cancel = &self.interrupt.stop_now;
+        if plan.has_changes() {
+            self.events.send(Event::Asking { changes: plan.changes().count() });
+        }
         let existing = look(&plan, &target.scope, &self.providers, cancel).await;
         let mut errors = existing.errors;
         let mut found = None;
@@ -381,7 +389,8 @@ impl Engine {
         facts: &mut Option<Facts>,
     ) -> Result<Option<Plan>, RunError> {
         let read = self.read(state).await;
-        let Tried { plan, facts: read, unknown } = self.tried(target, state, read).await?;
+        let Tried { mut plan, facts: read, unknown } = self.tried(target, state, read).await?;
+        plan.notes.extend(self.trust(plan.freshness));
         // What is to be taken over must be known before that is approved.
         let unread = |step: &&Step| step.op == Op::Import && !read.existing.contains_key(&step.urn);
         if let Some(step) = plan.steps.iter().find(unread) {

@@ -34,6 +34,16 @@ pub enum Event {
         /// What became of it.
         found: String,
     },
+    /// Operations that an earlier run left without an outcome are being looked into.
+    Recovering {
+        /// How many.
+        operations: usize,
+    },
+    /// Live systems are being asked what they say of a plan's changes.
+    Asking {
+        /// How many changes.
+        changes: usize,
+    },
     /// Live systems are being asked.
     Refreshing {
         /// About how many resources.
@@ -87,6 +97,26 @@ pub enum Event {
         urn: Urn,
         /// For what.
         reason: String,
+    },
+    /// A system asked for a pause, and steps that could begin wait for its end.
+    Paused {
+        /// Whose system, by the prefix of the provider's kinds.
+        provider: String,
+        /// How many steps.
+        steps: usize,
+        /// How long it still takes.
+        #[serde(rename = "after_ms", serialize_with = "millis")]
+        after: Duration,
+    },
+    /// Steps that could begin wait for others to end, as no more run at a time.
+    Full {
+        /// Whose, by the prefix of the provider's kinds; absent when it is the limit of the whole run.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provider: Option<String>,
+        /// How many steps.
+        steps: usize,
+        /// How many run at a time.
+        most: usize,
     },
     /// A try failed, another one follows.
     StepRetrying {

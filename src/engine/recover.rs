@@ -38,6 +38,9 @@ pub async fn recover(
     cancel: &CancellationToken,
 ) -> Result<Resolved, RecoverError> {
     let state = writer.state();
+    if !state.pending.is_empty() {
+        events.send(Event::Recovering { operations: state.pending.len() });
+    }
     let found =
         join_all(state.pending.values().map(|pending| resolve(pending, &state, providers, cancel))).await;
     let mut outcomes = Vec::with_capacity(found.len());

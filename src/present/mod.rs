@@ -24,6 +24,7 @@ pub mod table;
 mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
+mod waits;
 mod words;
 
 use std::io::Write;

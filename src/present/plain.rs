@@ -8,7 +8,7 @@ use plinth_provider::Urn;
 
 use super::tally::Tally;
 use super::words::{class, clean, count, doing, done, duration, half, one_line};
-use super::{Presenter, Style, closing};
+use super::{Presenter, Style, closing, waits};
 use crate::engine::{Event, Op};
 
 /// A reason is told again for the same resource after this time, if it has changed.
@@ -36,6 +36,12 @@ impl Plain {
         let line = match event {
             Event::Note { .. } if self.in_plan => None,
             Event::StepWaiting { urn, reason } => self.waiting(urn, reason, now),
+            Event::Paused { provider, steps, after } => {
+                Some(format!("  {}", waits::paused(provider, *steps, *after)))
+            }
+            Event::Full { provider, steps, most } => {
+                Some(format!("  {}", waits::full(provider.as_deref(), Some(*steps), *most)))
+            }
             Event::Executing { .. } => Some(begin_text(&self.tally)),
             Event::StepFinished { urn, .. } | Event::StepFailed { urn, .. } => {
                 self.told.remove(urn);
@@ -166,6 +172,10 @@ pub(super) fn run_text(event: &Event) -> Option<String> {
     Some(match event {
         Event::Recovered { urn, action, found } => {
             format!("recovered: the {action} of {} that was interrupted: {}", urn.short(), one_line(found))
+        }
+        Event::Recovering { operations } => {
+            let what = count(*operations as u64, "operation");
+            format!("finding out what became of {what} that an earlier run left without an outcome")
         }
         Event::Refreshing { resources } => format!("reading {}", count(*resources as u64, "resource")),
         Event::Refreshed { resources, gone, drifted, duration: took } => {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use plinth_provider::Urn;
 
+use super::waits::Waits;
 use super::words::one_line;
 use crate::engine::{Counts, Event, Op, Queued, Summary};
 
@@ -28,6 +29,8 @@ pub(super) struct Tally {
     pub finished: Vec<Finished>,
     pub failures: Vec<Failure>,
     pub skipped: Vec<Skipped>,
+    /// What steps wait for that have not begun.
+    pub waits: Waits,
     pub interrupted: bool,
     pub summary: Option<Summary>,
     /// What happened, by op; complete only when the run is.
@@ -128,6 +131,7 @@ impl Tally {
                 self.queue(steps);
             }
             Event::StepStarted { urn, op, action } => {
+                self.waits.over(urn);
                 let phase = self.phase_of(urn, *op);
                 self.phases[phase].running += 1;
                 self.phases[phase].begun.get_or_insert(now);
@@ -148,6 +152,7 @@ impl Tally {
                 self.half_done(urn, *op);
             }
             Event::StepFailed { urn, op, class, message, help, duration } => {
+                self.waits.over(urn);
                 let phase = self.stopped(urn, *op, now);
                 self.phases[phase].failed += 1;
                 self.counts.failed += 1;
@@ -162,10 +167,12 @@ impl Tally {
                 });
             }
             Event::StepSkipped { urn, op, because } => {
+                self.waits.over(urn);
                 let phase = self.phase_of(urn, *op);
                 self.phases[phase].skipped += 1;
                 self.skipped.push(Skipped { urn: urn.clone(), because: because.clone() });
             }
+            Event::Paused { .. } | Event::Full { .. } => self.waits.take(event, now),
             Event::Interrupted { .. } => self.interrupted = true,
             Event::Summary(summary) => self.summary = Some(summary.clone()),
             _ => {}
@@ -176,6 +183,14 @@ impl Tally {
     pub fn steps(&self) -> (u64, u64) {
         let sum = |of: fn(&Phase) -> u64| self.phases.iter().map(of).sum();
         (sum(|phase| phase.done), sum(|phase| phase.total))
+    }
+
+    /// How many steps have not begun, and may still.
+    pub fn to_begin(&self) -> u64 {
+        let left = |phase: &Phase| {
+            phase.total.saturating_sub(phase.done + phase.failed + phase.skipped + phase.running)
+        };
+        self.phases.iter().map(left).sum()
     }
 
     /// Which part of the run's tasks is over, between 0 and 1.
@@ -233,8 +248,9 @@ impl Tally {
 
     fn reason(&mut self, urn: &Urn, reason: String) {
         let newest = self.running_of.get(urn).and_then(|numbers| numbers.last());
-        if let Some(running) = newest.and_then(|number| self.running.get_mut(number)) {
-            running.reason = Some(reason);
+        match newest.and_then(|number| self.running.get_mut(number)) {
+            Some(running) => running.reason = Some(reason),
+            None => self.waits.turn(urn, reason),
         }
     }
 

@@ -7,6 +7,7 @@ mod operation;
 mod pace;
 pub(crate) mod queue;
 mod run;
+mod told;
 mod took;
 
 use std::collections::HashMap;

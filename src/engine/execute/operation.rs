@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use plinth_provider::{
-    Applied, Class, Context, Error, Options, Provider, Recorded, Redactor, Reporter, Request, Urn, Value,
+    Applied, Class, Context, Error, Lane, Options, Provider, Recorded, Redactor, Reporter, Request, Urn,
+    Value,
 };
 use plinth_state::{Action, Event as LogEvent, Intent, OutcomeResult, Writer, class_name};
 use rand::RngExt;
@@ -202,6 +203,15 @@ impl Operation {
             doing.finish().await
         };
         work.instrument(span)
+    }
+
+    /// The lanes that it takes. What goes takes those of what it was made of.
+    pub fn lanes(&self) -> Vec<Lane> {
+        let inputs = match &self.call {
+            Call::Delete { recorded, .. } => &recorded.inputs,
+            Call::Create { .. } | Call::Update(_) | Call::Import(_) => &self.inputs,
+        };
+        self.provider.lanes(&self.urn, inputs)
     }
 
     fn beside(&self) -> Option<&String> {

@@ -46,6 +46,11 @@ impl Pace {
         (state.in_flight as f64) < state.window.floor() && state.paused_until.is_none_or(|until| until <= now)
     }
 
+    /// How many operations it takes at a time now.
+    pub fn takes(&self) -> usize {
+        self.state().window.floor() as usize
+    }
+
     /// When a pause that the system asked for is over, if one is on.
     pub fn paused_until(&self, now: Instant) -> Option<Instant> {
         self.state().paused_until.filter(|until| *until > now)

@@ -34,9 +34,31 @@ pub struct Queue {
 
 #[derive(Debug)]
 struct Group {
+    /// Whose it is; empty for what touches no system.
+    provider: String,
     ready: BinaryHeap<Ready>,
     /// What limits it, if something does.
     pace: Option<Pace>,
+}
+
+/// Ready tasks that may not begin.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Hindered<'a> {
+    /// Whose they are; of anybody's when absent.
+    pub provider: Option<&'a str>,
+    /// How many.
+    pub steps: usize,
+    /// Why not.
+    pub by: Hindrance,
+}
+
+/// Why ready tasks may not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hindrance {
+    /// The system asked for a pause until then.
+    Paused(Instant),
+    /// As many as may run do.
+    Full(usize),
 }
 
 /// The group of what touches no system.
@@ -45,7 +67,7 @@ pub const NO_SYSTEM: usize = 0;
 impl Queue {
     /// An empty queue.
     pub fn new(limits: Limits) -> Self {
-        let no_system = Group { ready: BinaryHeap::new(), pace: None };
+        let no_system = Group { provider: String::new(), ready: BinaryHeap::new(), pace: None };
         Self { groups: vec![no_system], names: HashMap::new(), limits, in_flight: 0 }
     }
 
@@ -55,7 +77,11 @@ impl Queue {
             return *group;
         }
         let most = self.limits.providers.get(provider).copied().or(usual);
-        self.groups.push(Group { ready: BinaryHeap::new(), pace: Some(Pace::new(most)) });
+        self.groups.push(Group {
+            provider: provider.to_owned(),
+            ready: BinaryHeap::new(),
+            pace: Some(Pace::new(most)),
+        });
         let group = self.groups.len() - 1;
         self.names.insert(provider.to_owned(), group);
         group
@@ -108,6 +134,26 @@ impl Queue {
         waiting.filter_map(|group| group.pace.as_ref()?.paused_until(now)).min()
     }
 
+    /// What keeps ready tasks from beginning.
+    pub fn hindered(&self, now: Instant) -> Vec<Hindered<'_>> {
+        let waiting = || self.groups.iter().filter(|group| group.pace.is_some() && !group.ready.is_empty());
+        if let Some(total) = self.limits.total.filter(|total| self.in_flight >= *total) {
+            let steps = waiting().map(|group| group.ready.len()).sum();
+            let all = Hindered { provider: None, steps, by: Hindrance::Full(total) };
+            return if steps == 0 { Vec::new() } else { vec![all] };
+        }
+        let hindered = waiting().filter_map(|group| {
+            let pace = group.pace.as_ref()?;
+            let by = match pace.paused_until(now) {
+                Some(until) => Hindrance::Paused(until),
+                None if pace.has_room(now) => return None,
+                None => Hindrance::Full(pace.takes()),
+            };
+            Some(Hindered { provider: Some(&group.provider), steps: group.ready.len(), by })
+        });
+        hindered.collect()
+    }
+
     /// The tasks that never began.
     pub fn left(&self) -> impl Iterator<Item = usize> + '_ {
         self.groups.iter().flat_map(|group| group.ready.iter().map(|ready| ready.first.0))
@@ -136,10 +182,20 @@ mod tests {
             begun.push(task);
         }
         assert_eq!(begun, [0, 3, 4, 5], "one of the slow, three in all, and what touches nothing");
+        let full = |provider, steps, most| Hindered { provider, steps, by: Hindrance::Full(most) };
+        assert_eq!(queue.hindered(now), [full(None, 2, 3)]);
+        queue.end(quick, true);
+        assert_eq!(queue.pop(now), Some(2));
+        assert_eq!(queue.hindered(now), [full(Some("slow"), 1, 1)]);
+        let pause = Duration::from_secs(5);
+        queue.pace(slow).unwrap().throttled(Some(pause), now);
+        let paused = Hindered { provider: Some("slow"), steps: 1, by: Hindrance::Paused(now + pause) };
+        assert_eq!(queue.hindered(now), [paused]);
+        let now = now + pause;
         queue.end(slow, true);
         assert_eq!(queue.pop(now), Some(1));
         let mut left: Vec<usize> = queue.left().collect();
         left.sort_unstable();
-        assert_eq!(left, [2]);
+        assert_eq!(left, Vec::<usize>::new());
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::lanes::Lanes;
 use super::operation::{Ended, Operation, Returned, Shared, note};
 use super::queue::{NO_SYSTEM, Queue};
+use super::told::Told;
 use super::{Execution, Prepared, Report, action, took};
 use crate::engine::event::{Event, Took};
 use crate::engine::plan::{Op, Plan, Step};
@@ -53,6 +54,8 @@ pub(super) struct Run<'a> {
     durations: Vec<Option<Duration>>,
     /// Tasks whose dependents have been let go already.
     released: Vec<bool>,
+    /// What was told of what keeps ready tasks from beginning.
+    told: Told,
     report: Report,
 }
 
@@ -105,6 +108,7 @@ impl<'a> Run<'a> {
             begun: vec![None; tasks],
             durations: vec![None; tasks],
             released: vec![false; tasks],
+            told: Told::default(),
             report: Report::default(),
             plan,
             schedule,
@@ -125,6 +129,11 @@ impl<'a> Run<'a> {
         let lost = self.execution.writer.lost().clone();
         loop {
             self.go_on();
+            if !self.stopping() {
+                let now = Instant::now();
+                let hindered = self.queue.hindered(now);
+                hindered.into_iter().for_each(|what| self.told.tell(what, now, &self.execution.events));
+            }
             if self.running.is_empty() {
                 let pause = self.queue.next_pause(Instant::now()).filter(|_| !self.stopping());
                 let Some(pause) = pause else { break };
@@ -215,7 +224,7 @@ impl<'a> Run<'a> {
                 self.running.push(noted.map(move |ended| (task, ended)).boxed());
             }
             Ok(Prepared::Operation(operation)) => {
-                let lanes = operation.provider.lanes(&operation.urn, &operation.inputs);
+                let lanes = operation.lanes();
                 match self.lanes.take(task, &lanes) {
                     Ok(()) => self.set_off(task, operation, lanes),
                     Err(key) => {

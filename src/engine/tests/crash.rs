@@ -6,7 +6,7 @@ use plinth_provider::Resource;
 use plinth_state::Clock;
 
 use super::world::{Bench, FIXED, FREE, Mortal, thing, urn};
-use crate::engine::{Facts, Plan, Target};
+use crate::engine::{Events, Facts, Plan, Target};
 
 fn first() -> Vec<Resource> {
     vec![
@@ -30,7 +30,9 @@ fn second() -> Vec<Resource> {
 }
 
 async fn converge(bench: &Bench, resources: Vec<Resource>, when: &str) {
-    bench.bury().await;
+    if bench.state().await.lease.is_some() {
+        bench.bury().await;
+    }
     let report = bench.apply(resources.clone()).await;
     assert!(report.failures.is_empty(), "{when}: {:?}", report.failures);
     let live = bench.world.live();
@@ -75,6 +77,65 @@ async fn killed_at_every_append_of_create_change_and_destroy() {
         }
     }
     assert!(points >= 40, "only {points} crash points were tried");
+}
+
+/// Applies, and is stopped when so many events have been told; whether it came to its end before that.
+async fn apply_until_stopped(bench: &Bench, resources: Vec<Resource>, told: usize, at_once: bool) -> bool {
+    let (mut engine, state) = bench.engine(bench.backend.clone()).await.unwrap();
+    let (events, mut receiver) = Events::channel();
+    engine.events = events;
+    let target = Target::new("apply", resources, &engine.providers).unwrap();
+    let interrupt = engine.interrupt.clone();
+    let stopping = async {
+        for _ in 0..told {
+            if receiver.recv().await.is_none() {
+                return true;
+            }
+        }
+        interrupt.stop.cancel();
+        if at_once {
+            interrupt.stop_now.cancel();
+        }
+        std::future::pending().await
+    };
+    let run = async {
+        let _ = engine.apply(&target, state, None, async |_: &Plan| true).await;
+        drop(engine);
+    };
+    tokio::pin!(run);
+    tokio::select! {
+        biased;
+        is_over = stopping => is_over,
+        () = &mut run => !interrupt.stop.is_cancelled(),
+    }
+}
+
+#[tokio::test]
+async fn interrupted_at_any_event_of_create_change_and_destroy() {
+    let mut points = 0;
+    for at_once in [false, true] {
+        for (name, from, to) in [
+            ("create", Vec::new(), first()),
+            ("change", first(), second()),
+            ("destroy", second(), Vec::new()),
+        ] {
+            for told in 1.. {
+                let bench = Bench::new();
+                if !from.is_empty() {
+                    bench.apply(from.clone()).await;
+                }
+                let is_over = apply_until_stopped(&bench, to.clone(), told, at_once).await;
+                let when = format!("{name} interrupted after {told} events, at once: {at_once}");
+                assert!(bench.state().await.lease.is_none(), "{when}: the lease is given back");
+                converge(&bench, to.clone(), &when).await;
+                points += 1;
+                if is_over {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(points >= 60, "only {points} points were tried");
 }
 
 #[tokio::test]

@@ -7,4 +7,5 @@ mod pipeline;
 mod random;
 mod rounds;
 mod run;
+mod shapes;
 mod world;

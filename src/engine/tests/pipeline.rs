@@ -1,20 +1,21 @@
 //! How runs use the log and their providers: entries are shared, nobody waits for more than an append, long waits go on
 //! in the next run, busy systems are given time.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use plinth_provider::{
-    Applied, Class, Context, Error, KindSchema, Live, OutputRef, Provider, ReadRequest, Recorded, Request,
-    Resource, Result, Urn, Value,
+    Applied, Class, Context, Error, KindSchema, Lane, Live, OutputRef, Provider, ReadRequest, Recorded,
+    Request, Resource, Result, Urn, Value,
 };
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::world::{Bench, STACK, urn};
-use crate::engine::{Ended, Event, Events, Limits, Plan, Report, Target};
+use crate::engine::{Ended, Event, Events, Limits, Plan, Refresh, Report, Target};
 
 /// A system that is slow, busy, or waits for a signal.
 #[derive(Default)]
@@ -32,6 +33,24 @@ struct Slow {
     refusals: AtomicUsize,
     /// More calls than this at a time are refused.
     takes: AtomicUsize,
+    /// How many operations are in each lane.
+    lanes: Mutex<HashMap<String, usize>>,
+}
+
+impl Slow {
+    /// Works in a lane, and counts who does so at a time.
+    async fn in_lane(&self, inputs: &Value) {
+        let key = inputs.text_at("lane").unwrap_or_default().to_owned();
+        let now = {
+            let mut lanes = self.lanes.lock().unwrap();
+            let now = lanes.entry(key.clone()).or_insert(0);
+            *now += 1;
+            *now
+        };
+        self.most_in_flight.fetch_max(now, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        *self.lanes.lock().unwrap().get_mut(&key).unwrap() -= 1;
+    }
 }
 
 struct SlowProvider(Arc<Slow>);
@@ -48,6 +67,11 @@ impl Provider for SlowProvider {
 
     fn check(&self, _urn: &Urn, inputs: Value) -> Result<Value> {
         Ok(inputs)
+    }
+
+    fn lanes(&self, _urn: &Urn, inputs: &Value) -> Vec<Lane> {
+        let key = inputs.text_at("lane").map(str::to_owned);
+        key.map(|key| Lane { key, exclusive: true }).into_iter().collect()
     }
 
     async fn create(&self, context: &Context, request: Request<'_>) -> Result<Applied> {
@@ -71,6 +95,7 @@ impl Provider for SlowProvider {
                 let ms = request.inputs.text_at("ms").and_then(|ms| ms.parse().ok()).unwrap_or_default();
                 tokio::time::sleep(Duration::from_millis(ms)).await;
             }
+            "slow:Laned" => slow.in_lane(request.inputs).await,
             "slow:Panic" => panic!("the unforeseen"),
             _ => match &context.handle {
                 Some(handle) => slow.calls.lock().unwrap().push(format!("resume {handle}")),
@@ -96,7 +121,10 @@ impl Provider for SlowProvider {
         self.create(context, request).await
     }
 
-    async fn delete(&self, _context: &Context, _recorded: &Recorded) -> Result<()> {
+    async fn delete(&self, _context: &Context, recorded: &Recorded) -> Result<()> {
+        if recorded.urn.kind() == "slow:Laned" {
+            self.0.in_lane(&recorded.inputs).await;
+        }
         Ok(())
     }
 
@@ -302,4 +330,74 @@ async fn what_took_long_last_time_is_begun_first_and_what_is_new_is_weighed_by_i
     begun(Vec::new()).await;
     let again = vec![sleeper("quick", 1), sleeper("new", 1), sleeper("slow", 1)];
     assert_eq!(begun(again).await, ["slow", "new", "quick"], "it is remembered even of what was deleted");
+}
+
+#[tokio::test]
+async fn lanes_never_overlap_and_what_waits_for_one_is_told_and_comes_to_its_turn() {
+    let (bench, slow) = (Bench::new(), Arc::<Slow>::default());
+    let laned = |at: usize| {
+        let mut resource = resource("slow:Laned", &format!("r{at}"), &[]);
+        resource.inputs.set(&"lane".into(), ["east", "west"][at % 2].into());
+        resource
+    };
+    let resources: Vec<Resource> = (0..12).map(laned).chain([resource("slow:Long", "free", &[])]).collect();
+    let (report, told) = apply(&bench, &slow, resources, Limits::default()).await;
+    assert_eq!((report.counts.create, report.failures.len()), (13, 0), "everybody gets a turn");
+    assert_eq!(slow.most_in_flight.load(Ordering::SeqCst), 1, "one at a time in each");
+    let waits = told.iter().filter_map(|event| match event {
+        Event::StepWaiting { urn, reason } => Some((urn.name(), reason.as_str())),
+        _ => None,
+    });
+    let waits: HashMap<_, _> = waits.collect();
+    assert_eq!(waits.len(), 10, "{waits:?}");
+    let reasons: HashSet<&str> = waits.into_values().collect();
+    assert!(reasons.contains("its turn: `east` takes one change at a time") && reasons.len() == 2);
+    // Neither lane nor anything else has waited for the other.
+    let begun: Vec<&Urn> = told
+        .iter()
+        .filter_map(|event| match event {
+            Event::StepStarted { urn, .. } => Some(urn),
+            _ => None,
+        })
+        .collect();
+    assert!(begun.iter().position(|urn| urn.name() == "free").is_some_and(|at| at < 3), "{begun:?}");
+    let (report, _) = apply(&bench, &slow, Vec::new(), Limits::default()).await;
+    assert_eq!((report.counts.delete, slow.most_in_flight.load(Ordering::SeqCst)), (13, 1), "deletes, too");
+}
+
+#[tokio::test]
+async fn what_keeps_ready_steps_from_beginning_is_told() {
+    let (bench, slow) = (Bench::new(), Arc::<Slow>::default());
+    slow.takes.store(2, Ordering::SeqCst);
+    let resources: Vec<Resource> = (0..30).map(|at| resource("slow:Busy", &format!("r{at}"), &[])).collect();
+    let limits = Limits { total: Some(8), ..Limits::default() };
+    let (_, told) = apply(&bench, &slow, resources, limits).await;
+    let full = Event::Full { provider: None, steps: 22, most: 8 };
+    assert_eq!(told.iter().filter(|event| **event == full).count(), 1, "once");
+    let pause = told.iter().find_map(|event| match event {
+        Event::Paused { provider, steps, after } => Some((provider.as_str(), *steps, *after)),
+        _ => None,
+    });
+    let Some(("slow", 1.., after)) = pause else { panic!("{pause:?}") };
+    assert!(after <= Duration::from_millis(20), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_plan_says_what_it_trusts_and_of_what_age() {
+    let bench = Bench::new();
+    let all = vec![resource("plinth:Data", "a", &[]), resource("plinth:Data", "b", &[])];
+    bench.apply(all.clone()).await;
+    let notes = async |refresh: Refresh| {
+        let (mut engine, state) = bench.engine(bench.backend.clone()).await.unwrap();
+        engine.settings.refresh = refresh;
+        let target = Target::new("plan", all.clone(), &engine.providers).unwrap();
+        let (plan, _) = engine.plan(&target, &state).await.unwrap();
+        (plan.notes, plan.freshness.trusted)
+    };
+    let (said, trusted) = notes(Refresh::Auto { max_age: Duration::from_secs(300) }).await;
+    let within = "2 resources are taken as they were recorded within the last 300 s; `--refresh always` reads them all";
+    assert_eq!((said, trusted), (vec![within.to_owned()], 2));
+    assert_eq!(notes(Refresh::Always).await, (Vec::new(), 0));
+    let (said, _) = notes(Refresh::Never).await;
+    assert_eq!(said, ["2 resources are taken as they were recorded; nothing was read"]);
 }

@@ -36,14 +36,35 @@ pub(super) fn lines(
         footer.truncate(1);
     }
     let tree_rows = budget - footer.len();
-    let room = room(tally, tree_rows);
+    let waits = waits(tally, now, tree_rows / 4, style);
+    let room = room(tally, tree_rows - waits.len());
     let mut lines = tree(tally, now, spinner, columns, style, room);
-    lines.truncate(tree_rows);
+    lines.truncate(tree_rows - waits.len());
+    lines.extend(waits);
     if lines.len() < tree_rows && rows > 12 {
         lines.push(String::new());
     }
     lines.extend(footer);
     lines.into_iter().map(|line| cut(&line, columns)).collect()
+}
+
+/// What steps wait for that could begin.
+fn waits(tally: &Tally, now: Instant, most: usize, style: &Style) -> Vec<String> {
+    let waits = tally.waits.now(&tally.running, tally.to_begin(), now);
+    let shown = shown(waits.len(), most);
+    let mut lines: Vec<String> = waits
+        .iter()
+        .take(shown)
+        .map(|wait| {
+            let who = wait.urn.map(|urn| format!("{} ", name_of(urn))).unwrap_or_default();
+            style.paint(Role::Faint, &format!("  · {who}{}", wait.text))
+        })
+        .collect();
+    if waits.len() > shown && most > 0 {
+        let left = count((waits.len() - shown) as u64, "wait");
+        lines.push(style.paint(Role::Faint, &format!("  · … {left} more")));
+    }
+    lines
 }
 
 /// One line per phase that began, for the transcript.

@@ -73,11 +73,19 @@ impl<T: TermLike + Clone + 'static> Live<T> {
                 let what = format!("reading {}", count(*resources as u64, "resource"));
                 self.preparing = Some((what, now));
             }
-            Event::Refreshed { .. } | Event::Executing { .. } => self.preparing = None,
+            Event::Recovering { operations } => {
+                let what = format!("finding out what became of {}", count(*operations as u64, "operation"));
+                self.preparing = Some((what, now));
+            }
+            Event::Asking { changes } => {
+                let what = format!("asking live systems about {}", count(*changes as u64, "change"));
+                self.preparing = Some((what, now));
+            }
+            Event::Refreshed { .. } | Event::Facts(_) | Event::Executing { .. } => self.preparing = None,
             _ => {}
         }
         let lasting = match event {
-            Event::Refreshing { .. } => None,
+            Event::Refreshing { .. } | Event::Recovering { .. } => None,
             Event::Note { .. } if self.in_plan => None,
             Event::StepWarning { urn, message } => {
                 let label = self.style.paint(Role::Changed, "warning");

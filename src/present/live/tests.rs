@@ -174,6 +174,15 @@ fn large() -> Vec<(u64, Event)> {
     events
 }
 
+/// Many steps that wait for many things.
+fn hindered() -> Vec<(u64, Event)> {
+    let turn = |at: usize| {
+        let waits = urn("aws:s3/Bucket", &format!("b{at}"));
+        (76, waiting(&waits, &format!("its turn: `bucket/b{at}` takes one change at a time")))
+    };
+    (0..40).map(turn).collect()
+}
+
 #[test]
 fn hundreds_of_steps_in_a_usual_window() {
     let mut screen = Screen::new(24, 80);
@@ -228,11 +237,55 @@ fn hundreds_of_steps_in_a_small_window() {
 }
 
 #[test]
+fn what_has_not_begun_shows_what_it_waits_for() {
+    let mut screen = Screen::new(24, 90);
+    let pools: Vec<_> = (0..5).map(|at| urn("aws:eks/NodeGroup", &format!("pool-{at}"))).collect();
+    let steps = pools.iter().map(|pool| queued(Op::Create, "cluster", pool)).collect();
+    let turn = "its turn: `eks/main` takes one change at a time";
+    screen.play(&[
+        (0, started(3)),
+        (0, Event::Executing { steps, estimate: Duration::ZERO }),
+        (0, begun(&pools[0], Op::Create, "create")),
+        (0, waiting(&pools[0], "CREATING")),
+        (0, waiting(&pools[1], turn)),
+        (0, waiting(&pools[2], turn)),
+        (0, waiting(&pools[3], "its turn: `vpc/main` takes one change at a time")),
+        (1, Event::Paused { provider: "aws".into(), steps: 1, after: Duration::from_secs(30) }),
+        (1, Event::Full { provider: None, steps: 1, most: 1 }),
+    ]);
+    assert_snapshot!(screen.draw(9), @r"
+    ⠋ cluster      0/5       9s
+      ⠋ + NodeGroup pool-0      9s  CREATING
+      · 2 steps wait, each for its turn: `eks/main` takes one change at a time
+      · NodeGroup pool-3 waits for its turn: `vpc/main` takes one change at a time
+      · 1 step waits until aws takes calls again, in 22s
+      · steps wait for others to end: 1 run at a time
+
+    ⠋ apply prod #3  ────────────────────────────────────────  0/5, 1 running
+      9s
+    ");
+    // One has begun, the pause is over, and there is room.
+    screen.play(&[
+        (40, begun(&pools[1], Op::Create, "create")),
+        (40, ended(&pools[0], Op::Create, "create", 40)),
+        (41, ended(&pools[1], Op::Create, "create", 1)),
+    ]);
+    assert_snapshot!(screen.draw(41), @r"
+    · cluster      2/5      41s
+      · NodeGroup pool-2 waits for its turn: `eks/main` takes one change at a time
+      · NodeGroup pool-3 waits for its turn: `vpc/main` takes one change at a time
+
+    ⠋ apply prod #3  ━━━━━━━━━━━━━━━━────────────────────────  2/5
+      41s, about 1m 10s left
+    ");
+}
+
+#[test]
 fn a_frame_is_never_larger_than_its_window() {
     let mut tally = Tally::default();
     let begin = Instant::now();
     let size = |rows, columns| (rows, columns);
-    for (second, event) in large().into_iter().chain(eventful()) {
+    for (second, event) in large().into_iter().chain(hindered()).chain(eventful()) {
         let now = begin + Duration::from_secs(second);
         tally.take(&event, now);
         for (rows, columns) in
