@@ -321,11 +321,12 @@ fn fifty_killed_runs_converge() {
 const GET_TOKEN: &str = r#"
 import base64, json, os, sys
 import botocore.session
+from botocore.model import ServiceId
 from botocore.signers import RequestSigner
 arguments = dict(zip(sys.argv[3::2], sys.argv[4::2]))
 region = arguments["--region"]
 session = botocore.session.Session()
-signer = RequestSigner("sts", region, "sts", "v4", session.get_credentials(), session.get_component("event_emitter"))
+signer = RequestSigner(ServiceId("STS"), region, "sts", "v4", session.get_credentials(), session.get_component("event_emitter"))
 url = signer.generate_presigned_url({
     "method": "GET", "url": f"https://sts.{region}.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15",
     "body": {}, "headers": {"x-k8s-aws-id": arguments["--cluster-name"]}, "context": {},
@@ -394,6 +395,58 @@ fn a_cluster_that_goes_while_a_plan_is_made_is_no_reason_to_fall() {
         account.eks.judge(|_| AwsFault::Pass);
         account.plinth(&["apply", "--yes"]).expect(0);
         account.is_whole();
+        account.is_gone();
+    });
+}
+
+/// What a controller that is gone has left: a disk of a claim, and the logs that EKS wrote by itself.
+const LEFT: &str = r#"
+volume = client("ec2").create_volume(AvailabilityZone="eu-central-1a", Size=8, TagSpecifications=[{
+    "ResourceType": "volume", "Tags": [{"Key": "kubernetes.io/cluster/eks-main", "Value": "owned"}]}])
+client("logs").create_log_group(logGroupName="/aws/eks/eks-main/cluster")
+print(volume["VolumeId"])
+"#;
+
+#[test]
+fn what_is_left_of_a_cluster_is_listed_and_not_touched() {
+    in_an_account(|account| {
+        let Some(boto) = plinth_emulators::boto(&account.eks.url(), "eu-central-1") else { return };
+        account.plinth(&["apply", "--yes"]).expect(0);
+        let volume = boto.run(LEFT);
+        let gone = account.plinth(&["destroy", "--yes"]).expect(0);
+        for left in [volume.trim(), "log-group:/aws/eks/eks-main/cluster"] {
+            assert!(gone.err.contains(left), "{left}: {}", gone.err);
+        }
+        let there = boto.run("print(len(client('ec2').describe_volumes()['Volumes']))");
+        assert_eq!(there.trim(), "1", "it may still be wanted");
+    });
+}
+
+#[test]
+fn nodes_of_another_kind_come_before_the_old_ones_go_and_insights_stop_an_upgrade() {
+    in_an_account(|account| {
+        account.plinth(&["apply", "--yes"]).expect(0);
+        account.sandbox.edit("stacks/eks.yaml", "m7i.large", "m7i.xlarge");
+        account.operations();
+        let replaced = account.plinth(&["apply", "--yes", "--json"]).expect(0);
+        assert_eq!(replaced.counts(), [0, 0, 1, 0, 0], "{}", replaced.out);
+        let seen = account.operations();
+        let at = |operation: &str| seen.iter().position(|seen| seen == operation);
+        assert!(at("CreateNodegroup").is_some() && at("CreateNodegroup") < at("DeleteNodegroup"), "{seen:?}");
+        let inventory = account.eks.inventory();
+        assert!(inventory.contains(&"eks-main/eks-general-2".to_owned()), "{inventory:?}");
+        assert!(!inventory.contains(&"eks-main/eks-general".to_owned()), "{inventory:?}");
+        account.plinth(&["plan", "--refresh", "always"]).expect(0);
+
+        // What EKS advises against is refused by the plan, unless it is forced.
+        account.eks.advise_against("1.35", "Deprecated APIs", "flowcontrol/v1beta3 is used by kubectl");
+        account.sandbox.edit("stacks/eks.yaml", "1.34", "1.35");
+        let advised = account.plinth(&["plan"]).expect(1);
+        for words in ["Deprecated APIs", "flowcontrol/v1beta3", "force: true", "eks.yaml:"] {
+            assert!(advised.err.contains(words), "{words}: {}", advised.err);
+        }
+        account.eks.clear_advice();
+        account.plinth(&["apply", "--yes"]).expect(0);
         account.is_gone();
     });
 }

@@ -394,19 +394,34 @@ async fn a_bucket_without_tags_is_ours_only_when_it_is_younger_than_the_intent()
 
 #[tokio::test]
 async fn stack() {
-    let Some(server) = plinth_emulators::ministack() else { return };
-    let template = r#"{ "Parameters": { "P": { "Type": "String" } },
+    for server in both() {
+        let template = r#"{ "Parameters": { "P": { "Type": "String" } },
         "Resources": { "Queue": { "Type": "AWS::SQS::Queue", "Properties": { "QueueName": { "Ref": "P" } } } },
         "Outputs": { "Name": { "Value": { "Ref": "P" } } } }"#;
-    let inputs = format!(
-        r#"{{ "template": {template}, "parameters": {{ "P": "one" }}, "tags": {{ "team": "obs" }} }}"#
-    );
-    let mut case = case(urn("aws:cloudformation/Stack", "queues"), &inputs);
-    let over =
-        r#"{ "parameters": { "P": "two" }, "terminationProtection": false, "tags": { "owner": "me" } }"#;
-    case.updated = with(&case.inputs, over);
-    case.replaced = with(case.updated.as_ref().unwrap(), r#"{ "name": "other" }"#);
-    run(&provider(&server).await, &case).await;
+        let inputs = format!(
+            r#"{{ "template": {template}, "parameters": {{ "P": "one" }}, "tags": {{ "team": "obs" }} }}"#
+        );
+        let mut case = case(urn("aws:cloudformation/Stack", "queues"), &inputs);
+        let over =
+            r#"{ "parameters": { "P": "two" }, "terminationProtection": false, "tags": { "owner": "me" } }"#;
+        case.updated = with(&case.inputs, over);
+        case.replaced = with(case.updated.as_ref().unwrap(), r#"{ "name": "other" }"#);
+        run(&provider(&server).await, &case).await;
+    }
+}
+
+#[tokio::test]
+async fn a_network() {
+    for server in both() {
+        let inputs = r#"{ "template": {
+            "Resources": {
+                "Vpc": { "Type": "AWS::EC2::VPC", "Properties": { "CidrBlock": "10.8.0.0/16" } },
+                "Subnet": { "Type": "AWS::EC2::Subnet", "Properties": { "VpcId": { "Ref": "Vpc" }, "CidrBlock": "10.8.0.0/24" } } },
+            "Outputs": { "VpcId": { "Value": { "Ref": "Vpc" } }, "Subnet": { "Value": { "Ref": "Subnet" } } } } }"#;
+        let mut case = case(urn("aws:cloudformation/Stack", "network"), inputs);
+        case.updated = with(&case.inputs, r#"{ "tags": { "team": "obs" } }"#);
+        run(&provider(&server).await, &case).await;
+    }
 }
 
 #[tokio::test]

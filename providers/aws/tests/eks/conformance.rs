@@ -63,6 +63,18 @@ fn access_entry_case() -> Case {
     case(urn("AccessEntry", "admins"), first, updated, replaced)
 }
 
+/// Nodes that somebody runs himself: EKS gives them their groups.
+fn nodes_entry_case() -> Case {
+    let first = inputs(json!({
+        "cluster": "dev-main",
+        "type": "EC2_LINUX",
+        "principalArn": "arn:aws:iam::123456789012:role/nodes",
+    }));
+    let updated = with(&first, "tags", json!({ "team": "platform" }));
+    let replaced = with(&updated, "principalArn", json!("arn:aws:iam::123456789012:role/others"));
+    case(urn("AccessEntry", "nodes"), first, updated, replaced)
+}
+
 fn pod_identity_case() -> Case {
     let first = inputs(json!({
         "cluster": "dev-main",
@@ -107,6 +119,7 @@ async fn add_ons_keep_the_contract() {
 #[tokio::test]
 async fn access_entries_keep_the_contract() {
     keeps_the_contract_in_a_cluster(access_entry_case()).await;
+    keeps_the_contract_in_a_cluster(nodes_entry_case()).await;
 }
 
 #[tokio::test]

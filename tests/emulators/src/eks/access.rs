@@ -44,12 +44,23 @@ pub(super) fn entry(world: &mut World, ask: &Ask<'_>) -> Reply {
             if !principal.contains(":iam::") {
                 return Err(invalid("The specified principalArn is invalid: invalid principal."));
             }
+            let asked = &ask.body["kubernetesGroups"];
+            let groups = match ask.text("type") {
+                None | Some("STANDARD") if asked.is_null() => json!([]),
+                None | Some("STANDARD") => asked.clone(),
+                Some(_) if asked.is_null() && ask.text("username").is_none() => json!(["system:nodes"]),
+                Some(kind) => {
+                    return Err(invalid(format!(
+                        "You cannot specify kubernetesGroups or username for an access entry of type {kind}"
+                    )));
+                }
+            };
             let path = principal.split(':').nth(5).unwrap_or_default().replace('/', &format!("/{ACCOUNT}/"));
             let own = principal.rsplit(':').next().unwrap_or_default();
             let doc = json!({
                 "clusterName": cluster_name,
                 "principalArn": principal,
-                "kubernetesGroups": if ask.body["kubernetesGroups"].is_null() { json!([]) } else { ask.body["kubernetesGroups"].clone() },
+                "kubernetesGroups": groups,
                 "accessEntryArn": arn(ask.region, "access-entry", &format!("{cluster_name}/{path}/{id}")),
                 "createdAt": now(),
                 "modifiedAt": now(),
@@ -72,6 +83,9 @@ pub(super) fn entry(world: &mut World, ask: &Ask<'_>) -> Reply {
         }
         "UpdateAccessEntry" => {
             let thing = find(cluster, principal)?;
+            if thing.doc["type"] != "STANDARD" {
+                return Err(invalid("Only access entries of type STANDARD can be updated"));
+            }
             for key in ["kubernetesGroups", "username"] {
                 if !ask.body[key].is_null() {
                     thing.doc[key] = ask.body[key].clone();

@@ -122,6 +122,18 @@ fn policies_value(policies: &Policies) -> Value {
     Value::List(policies.iter().map(one).collect())
 }
 
+/// The type of people and of programs; all others are of nodes, which EKS gives name and groups itself.
+const STANDARD: &str = "STANDARD";
+
+fn is_of_nodes(kind: Option<&str>) -> bool {
+    kind.is_some_and(|kind| kind != STANDARD)
+}
+
+/// The groups that are anybody's choice.
+fn groups(entry: &Described) -> Vec<String> {
+    if is_of_nodes(entry.r#type()) { Vec::new() } else { entry.kubernetes_groups().to_vec() }
+}
+
 async fn live(call: &Call<'_>, cluster: &str, entry: &Described) -> Result<There> {
     let principal = entry.principal_arn().unwrap_or_default();
     let tags = tag_map(entry.tags());
@@ -130,7 +142,7 @@ async fn live(call: &Call<'_>, cluster: &str, entry: &Described) -> Result<There
         ("cluster", Value::from(cluster)),
         ("principalArn", principal.into()),
         ("type", entry.r#type().unwrap_or("STANDARD").into()),
-        ("groups", list(entry.kubernetes_groups().iter().map(String::as_str))),
+        ("groups", list(groups(entry))),
         ("policies", policies_value(&held)),
     ]);
     if let Some(name) = entry.username() {
@@ -158,7 +170,7 @@ async fn settle(call: &Call<'_>, cluster: &str, principal: &str) -> Result<Appli
         texts.sort_unstable();
         texts
     };
-    let groups_differ = sorted(texts(inputs, "groups")) != sorted(entry.kubernetes_groups().to_vec());
+    let groups_differ = sorted(texts(inputs, "groups")) != sorted(groups(&entry));
     let name_differs = inputs.text_at("username").is_some_and(|name| entry.username() != Some(name));
     if groups_differ || name_differs {
         when_free(call, target, || async {
@@ -225,11 +237,17 @@ impl Handler for AccessEntry {
     }
 
     fn rules(&self, inputs: &Value) -> Result<()> {
+        let chosen = inputs.get("username").is_some() || !texts(inputs, "groups").is_empty();
+        if is_of_nodes(inputs.text_at("type")) && chosen {
+            return Err(Error::invalid("EKS gives nodes their name and groups itself")
+                .at("groups".into())
+                .help("leave `groups` and `username` out, or use the type STANDARD"));
+        }
         let policies = inputs.get("policies").and_then(Value::as_list).unwrap_or_default();
-        let of_nodes = inputs.text_at("type").is_some_and(|of| of != "STANDARD");
+        let of_nodes = inputs.text_at("type").is_some_and(|of| of != "STANDARD" && of != "EC2");
         if of_nodes && !policies.is_empty() {
             return Err(Error::invalid(
-                "only an entry of type STANDARD takes policies: those of nodes have their rights from EKS",
+                "only an entry of type STANDARD or EC2 takes policies: those of other nodes have their rights from EKS",
             )
             .at("policies".into())
             .help("leave `policies` out, or make the entry of type STANDARD"));
@@ -282,7 +300,9 @@ impl Handler for AccessEntry {
                 .principal_arn(principal)
                 .set_type(inputs.text_at("type").map(str::to_owned))
                 .set_username(inputs.text_at("username").map(str::to_owned))
-                .set_kubernetes_groups(Some(texts(inputs, "groups")))
+                .set_kubernetes_groups(
+                    (!is_of_nodes(inputs.text_at("type"))).then(|| texts(inputs, "groups")),
+                )
                 .set_tags(Some(all_tags(call)))
                 .client_request_token(client_token(call, "create"))
                 .send()
