@@ -394,7 +394,9 @@ async fn a_bucket_without_tags_is_ours_only_when_it_is_younger_than_the_intent()
 
 #[tokio::test]
 async fn stack() {
-    for server in both() {
+    // Moto does not take tags with a change.
+    let tags = ["", r#", "tags": { "owner": "me" }"#];
+    for (server, tags) in both().into_iter().zip(tags) {
         let template = r#"{ "Parameters": { "P": { "Type": "String" } },
         "Resources": { "Queue": { "Type": "AWS::SQS::Queue", "Properties": { "QueueName": { "Ref": "P" } } } },
         "Outputs": { "Name": { "Value": { "Ref": "P" } } } }"#;
@@ -402,9 +404,8 @@ async fn stack() {
             r#"{{ "template": {template}, "parameters": {{ "P": "one" }}, "tags": {{ "team": "obs" }} }}"#
         );
         let mut case = case(urn("aws:cloudformation/Stack", "queues"), &inputs);
-        let over =
-            r#"{ "parameters": { "P": "two" }, "terminationProtection": false, "tags": { "owner": "me" } }"#;
-        case.updated = with(&case.inputs, over);
+        let over = format!(r#"{{ "parameters": {{ "P": "two" }}, "terminationProtection": false{tags} }}"#);
+        case.updated = with(&case.inputs, &over);
         case.replaced = with(case.updated.as_ref().unwrap(), r#"{ "name": "other" }"#);
         run(&provider(&server).await, &case).await;
     }
@@ -419,7 +420,11 @@ async fn a_network() {
                 "Subnet": { "Type": "AWS::EC2::Subnet", "Properties": { "VpcId": { "Ref": "Vpc" }, "CidrBlock": "10.8.0.0/24" } } },
             "Outputs": { "VpcId": { "Value": { "Ref": "Vpc" } }, "Subnet": { "Value": { "Ref": "Subnet" } } } } }"#;
         let mut case = case(urn("aws:cloudformation/Stack", "network"), inputs);
-        case.updated = with(&case.inputs, r#"{ "tags": { "team": "obs" } }"#);
+        let more = inputs.replace(
+            r#""Subnet": { "Value""#,
+            r#""Net": { "Value": { "Ref": "Subnet" } }, "Subnet": { "Value""#,
+        );
+        case.updated = Some(json(&more));
         run(&provider(&server).await, &case).await;
     }
 }
