@@ -267,6 +267,7 @@ const STACK: &[&str] = &[
     "cloudformation:ExecuteChangeSet",
     "cloudformation:GetTemplate",
     "cloudformation:TagResource",
+    "cloudformation:UpdateStack",
     "cloudformation:UpdateTerminationProtection",
 ];
 

@@ -34,6 +34,31 @@ pub(super) async fn execute(call: &Call<'_>, id: &str, revert: bool) -> Result<b
     Ok(true)
 }
 
+/// Makes the stack what the inputs say without a change set.
+pub(super) async fn update(call: &Call<'_>, id: &str) -> Result<()> {
+    let token = name(call, "direct");
+    let sent = call
+        .aws
+        .cloudformation
+        .update_stack()
+        .stack_name(text(call.inputs, "name")?)
+        .template_body(text(call.inputs, "template")?)
+        .set_parameters(Some(parameters(call.inputs)))
+        .set_capabilities(Some(capabilities(call.inputs)))
+        .set_tags(Some(tag_list(call)))
+        .client_request_token(&token)
+        .send()
+        .await;
+    match sent {
+        Ok(_) => {}
+        Err(error) if says_nothing_changes(message(&error)) => return Ok(()),
+        Err(error) => return Err(failed("cloudformation:UpdateStack", id, error)),
+    }
+    call.context.reporter.started(&token).await?;
+    let stack = progress::until_stable(call, id).await?;
+    progress::judge(call, &stack, StackStatus::UpdateComplete).await
+}
+
 /// What an update would do, one line each; nothing stays of it.
 pub(super) async fn preview(call: &Call<'_>, id: &str) -> Result<Vec<String>> {
     let name = name(call, "preview");

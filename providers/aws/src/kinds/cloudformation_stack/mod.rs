@@ -248,6 +248,19 @@ async fn remove_once(call: &Call<'_>, id: &str) -> Result<()> {
     progress::until_gone(call, id).await
 }
 
+impl Stack {
+    /// Whether template, parameters or tags of the stack are not those of the inputs.
+    async fn says_otherwise(&self, call: &Call<'_>, stack: &Described) -> Result<bool> {
+        let (held, wanted) =
+            (self.comparable(&live(call, stack).await?.inputs), self.comparable(call.inputs));
+        let differs = ["template", "parameters"].iter().any(|key| held.get(key) != wanted.get(key));
+        Ok(differs
+            || !marks::tags(call.urn, call.inputs)
+                .iter()
+                .all(|(key, value)| tags(stack).get(key) == Some(value)))
+    }
+}
+
 #[async_trait]
 impl Handler for Stack {
     fn spec(&self) -> &'static Spec {
@@ -351,7 +364,10 @@ impl Handler for Stack {
                 "CloudFormation sees nothing to revert in {id}; what was changed inside it stays as it is"
             ));
         }
-        change_set::execute(call, id, false).await?;
+        if !change_set::execute(call, id, false).await? && self.says_otherwise(call, &stack).await? {
+            // Outputs and tags are no resources: a change of them alone is none to some change sets.
+            change_set::update(call, id).await?;
+        }
         let stack = described(call, id).await?.ok_or_else(gone)?;
         Ok(Applied { id: id.clone(), outputs: outputs(&stack) })
     }
