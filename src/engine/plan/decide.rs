@@ -432,7 +432,23 @@ impl<'a> Planner<'a> {
         if let Some(own) = self.state.resources.get(&resource.urn) {
             return Some(&own.recorded);
         }
-        let former = resource.options.aliases.iter().find_map(|alias| self.state.resources.get(alias))?;
+        let aliases = &resource.options.aliases;
+        let Some(former) = aliases.iter().find_map(|alias| self.state.resources.get(alias)) else {
+            // Made anew here, it would be there twice, or stand in its own way.
+            let elsewhere = aliases.iter().find(|alias| alias.stack() != resource.urn.stack());
+            self.errors.extend(elsewhere.map(|alias| PlanError::Invalid {
+                urn: resource.urn.clone(),
+                path: None,
+                message: format!("the former name {alias} is one of another stack, whose state is not this one's"),
+                help: Some(format!(
+                    "move it here first: `plinth state mv -s {} {} --to-stack {}`; what is to be made anew has no such name",
+                    alias.stack(),
+                    alias.short(),
+                    resource.urn.stack()
+                )),
+            }));
+            return None;
+        };
         if self.desired.position(&former.urn).is_some() {
             self.errors.push(PlanError::Alias {
                 urn: resource.urn.clone(),

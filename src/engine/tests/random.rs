@@ -431,6 +431,12 @@ async fn a_former_name_belongs_to_one_resource() {
         let errors = user.plan(&user.target(all, Scope::default()).await).await.unwrap_err();
         assert!(errors.iter().all(|error| matches!(error, PlanError::Alias { .. })), "{errors:?}");
     }
+    // What another stack has is moved, not renamed.
+    let mut theirs = thing(FREE, "theirs", &[], &[]);
+    theirs.options.aliases = vec![plinth_provider::Urn::new("other", FREE, "ours").unwrap()];
+    let errors = user.plan(&user.target(vec![theirs], Scope::default()).await).await.unwrap_err();
+    let help = errors[0].help().unwrap_or_default();
+    assert!(help.contains("plinth state mv -s other fake:Free::ours --to-stack bench"), "{help}");
     // Renamed and replaced at once: what takes the new name is the one thing there is.
     user.bench.take_history();
     let mut moved = renamed("new");
