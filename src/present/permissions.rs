@@ -7,6 +7,9 @@ use super::diagnostics::labelled;
 use super::style::{Role, Style};
 use super::words::{clean, count};
 
+/// How many characters, not counting blanks, a managed policy of IAM takes; one inside a role takes 10,240.
+const MANAGED: usize = 6144;
+
 /// What is not allowed, or why that is not known.
 type Answer = Result<Vec<Missing>, String>;
 
@@ -20,6 +23,13 @@ pub fn remarks(permissions: &Permissions, missing: &Answer, style: &Style) -> St
     let mut text = String::new();
     for kind in &permissions.unknown {
         let message = format!("what CloudFormation needs for {} is not in this policy", clean(kind));
+        text.push_str(&labelled("note", Role::Faint, &message, style));
+    }
+    let length = permissions.policy().to_string().len();
+    if length > MANAGED {
+        let message = format!(
+            "this policy has {length} characters, and a managed one takes {MANAGED}: put it into a role itself, or divide it"
+        );
         text.push_str(&labelled("note", Role::Faint, &message, style));
     }
     match missing {

@@ -132,3 +132,17 @@ fn a_region_that_is_none_is_refused_in_the_stack_file() {
     let refused = sandbox.plinth(&["plan", "-s", "mine"]).expect(1);
     assert!(refused.err.contains("eu-central") && refused.err.contains("mine.yaml:4:"), "{}", refused.err);
 }
+
+#[test]
+fn an_address_that_nothing_answers_at_is_told_soon() {
+    let sandbox = Sandbox::new();
+    sandbox.write("stacks/mine.yaml", STACK);
+    let began = std::time::Instant::now();
+    let mut command = sandbox.command(&["apply", "--yes", "-s", "mine"]);
+    // A port that nobody listens on.
+    command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    let ran = Ran::of(command.output().unwrap()).expect(1);
+    assert!(ran.err.contains("no answer") && ran.err.contains("eu-central-1"), "{}", ran.err);
+    assert!(began.elapsed().as_secs() < 45, "{:?}", began.elapsed());
+}

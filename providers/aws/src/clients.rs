@@ -1,12 +1,14 @@
 //! The connection to AWS: made with the first call that needs one, and only to the account that the stack means.
 
+use std::time::{Duration, Instant};
+
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::config::Builder as S3Config;
 use plinth_provider::{Class, Error, Result};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::Settings;
 use crate::error::{chain, refused};
@@ -82,18 +84,25 @@ impl Clients {
     }
 }
 
-/// Clients that are connected when they are first needed. A failed attempt is not kept: credentials may be renewed
+/// Clients that are connected when they are first needed. A failed attempt is not kept for long: credentials may be renewed
 /// while a run waits.
 #[derive(Debug)]
 pub(crate) struct Connection {
     settings: Settings,
     config: Option<SdkConfig>,
     clients: OnceCell<Clients>,
+    /// What the last attempt came to, for all who wait for the same.
+    failed: Mutex<Option<(Instant, Error)>>,
 }
+
+/// How long an attempt that failed stands for the next ones. Credentials may be renewed while a run waits, so not for long.
+const STANDS: Duration = Duration::from_secs(5);
+/// How often it is asked who calls: an address that nothing answers at is known soon.
+const GREETINGS: u32 = 5;
 
 impl Connection {
     pub fn new(settings: Settings, config: Option<SdkConfig>) -> Self {
-        Self { settings, config, clients: OnceCell::new() }
+        Self { settings, config, clients: OnceCell::new(), failed: Mutex::default() }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -101,7 +110,16 @@ impl Connection {
     }
 
     pub async fn clients(&self) -> Result<&Clients> {
-        self.clients.get_or_try_init(|| Clients::connect(&self.settings, self.config.clone())).await
+        let connect = || async {
+            let mut failed = self.failed.lock().await;
+            if let Some((_, error)) = failed.as_ref().filter(|(at, _)| at.elapsed() < STANDS) {
+                return Err(error.clone());
+            }
+            let connected = Clients::connect(&self.settings, self.config.clone()).await;
+            *failed = connected.as_ref().err().map(|error| (Instant::now(), error.clone()));
+            connected
+        };
+        self.clients.get_or_try_init(connect).await
     }
 }
 
@@ -142,7 +160,14 @@ async fn identify(config: &SdkConfig, settings: &Settings) -> Result<Identity> {
     {
         return Err(unusable(&chain(&error), settings));
     }
-    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await.map_err(|error| {
+    let greetings = aws_config::retry::RetryConfig::standard().with_max_attempts(GREETINGS);
+    let greetings = match config.retry_config() {
+        Some(own) if own.max_attempts() < GREETINGS => own.clone(),
+        Some(own) => greetings.with_initial_backoff(own.initial_backoff()),
+        None => greetings,
+    };
+    let sts = aws_sdk_sts::config::Builder::from(config).retry_config(greetings).build();
+    let answer = aws_sdk_sts::Client::from_conf(sts).get_caller_identity().send().await.map_err(|error| {
         let unanswered = error.as_service_error().is_none();
         let error = refused("sts:GetCallerIdentity", "the caller", error);
         if unanswered && error.class == Class::Unavailable {
@@ -187,6 +212,8 @@ fn unusable(why: &str, settings: &Settings) -> Error {
 }
 
 fn no_credentials(why: &str) -> Error {
+    // Where nothing is set up, the list of what could have been says nothing more.
+    let why = why.split(". Attempted:").next().unwrap_or(why);
     Error::new(Class::Denied, format!("there are no AWS credentials: {why}")).help(
         "log in (`aws sso login`), set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached",
     )
