@@ -1,6 +1,6 @@
 //! A world for the engine to act on: a provider whose live side is a map, with faults, and storage that dies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -51,7 +51,7 @@ struct Dangling {
     what: String,
     /// How much had happened by then.
     at: usize,
-    /// The names of what it used.
+    /// The names of what it used, be it through others.
     used: Vec<String>,
 }
 
@@ -89,8 +89,15 @@ impl World {
             if inputs.text_at("in") == Some(id) {
                 self.violations.lock().unwrap().push(what);
             } else if things[id].0.kind() == FREE && needs(inputs).iter().any(|need| need == id) {
-                let used = needs(&things[id].1).into_iter().filter_map(|used| things.get(&used));
-                let used = used.map(|(urn, _)| urn.name().to_owned()).collect();
+                // Also through what goes in between.
+                let (mut used, mut open) = (BTreeSet::new(), needs(&things[id].1));
+                while let Some(next) = open.pop() {
+                    let Some((urn, inputs)) = things.get(&next) else { continue };
+                    if used.insert(urn.name().to_owned()) {
+                        open.extend(needs(inputs));
+                    }
+                }
+                let used = used.into_iter().collect();
                 let at = self.history.lock().unwrap().len();
                 self.left_dangling.lock().unwrap().push(Dangling { what, at, used });
             }
