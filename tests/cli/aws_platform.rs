@@ -2,7 +2,7 @@
 //! API by the embedded one behind EKS's own door, and the state in a bucket of the same account.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plinth_emulators::{Boto, Eks, EksDoor, Server};
 
@@ -221,13 +221,20 @@ fn a_platform_whose_runs_are_killed_converges() {
     cloud(|cloud| {
         let before = cloud.inventory();
         let (mut killed, mut checks) = (0, 0);
+        // The moments lie within the time that a whole run takes here.
+        let begun = Instant::now();
+        cloud.plinth(&["apply", "--yes", "--json"]).expect(0);
+        let longest = u64::try_from(begun.elapsed().as_millis()).unwrap();
+        let mut stands = true;
         while killed < kills {
-            let args: &[&str] = match random.below(4) {
-                3 => &["destroy", "--yes", "--json"],
-                _ => &["apply", "--yes", "--json"],
+            // Where everything stands, there is nothing to kill in an apply.
+            let args: &[&str] = match stands || random.below(4) == 3 {
+                true => &["destroy", "--yes", "--json"],
+                false => &["apply", "--yes", "--json"],
             };
+            stands = false;
             let mut child = cloud.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(random.between(200, 12_000)));
+            std::thread::sleep(Duration::from_millis(random.between(200, longest)));
             // One that had ended before was not killed.
             killed += u64::from(child.try_wait().unwrap().is_none());
             let _ = child.kill();
@@ -239,6 +246,7 @@ fn a_platform_whose_runs_are_killed_converges() {
                 cloud.plinth(&["plan", "--refresh", "always"]).expect(0);
                 cloud.plinth(&["drift"]).expect(0);
                 cloud.plinth(&["state", "verify"]).expect(0);
+                stands = true;
             }
         }
         let gone = cloud.plinth(&["destroy", "--yes", "--json"]).expect(0);
