@@ -3,6 +3,7 @@
 //!
 //! Environment variables are read here and nowhere below: providers and state get configuration passed in.
 
+mod account;
 mod apply;
 mod approve;
 mod check;

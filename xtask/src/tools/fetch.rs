@@ -37,15 +37,16 @@ fn npm_tarball(package: &Package, scratch: &Path) -> Result<PathBuf> {
 
 fn npm(package: &Package, script: &str, before: &str, scratch: &Path, into: &Path) -> Result<()> {
     let tarball = npm_tarball(package, scratch)?;
+    // A project of its own: with `--prefix` npm would look there for the machine's settings, and miss its certificates.
+    fs::write(into.join("package.json"), "{ \"private\": true }\n")?;
     // No install scripts: a package that only runs after one has run would build or fetch something unpinned.
     process::capture(
         Command::new("npm")
             .args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts"])
             .args(["--omit=dev", "--omit=optional"])
             .arg(format!("--before={before}"))
-            .arg("--prefix")
-            .arg(into)
-            .arg(tarball),
+            .arg(tarball)
+            .current_dir(into),
     )?;
     let launcher = format!(
         "#!/bin/sh\nhome=$(dirname -- \"$(readlink -f -- \"$0\")\")\n\
