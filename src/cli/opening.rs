@@ -21,7 +21,10 @@ pub struct Opening {
 impl Opening {
     /// Begins before the stack file is read, if it is a large one that tells at a glance where state lives.
     pub fn at_a_glance(args: &StackArgs, file: &Path) -> Option<Self> {
-        Self::begin(args, file::outline(file)?)
+        let outline = file::outline(file)?;
+        // A thread of the runtime has time for it now.
+        tokio::spawn(async { file::prepare() });
+        Self::begin(args, outline)
     }
 
     /// Begins before the stack file is judged, if it says where state lives and nothing is wrong with that. Whatever is

@@ -62,7 +62,7 @@ impl Plan {
                         events.send(Event::Explanation(Box::new(explanation.clone())));
                     }
                     engine.tell(&plan, started);
-                    Ok((plan, explanations))
+                    Ok((plan, facts, explanations))
                 }
                 Err(failure) => Err(failure),
             },
@@ -73,7 +73,7 @@ impl Plan {
             pump.finish().await;
         }
         session.close().await;
-        let (plan, explanations) = result?;
+        let (plan, facts, explanations) = result?;
         if quiet && !explanations.is_empty() {
             let texts: Vec<String> =
                 explanations.iter().map(|one| present::explanation(one, &style())).collect();
@@ -108,7 +108,7 @@ impl Plan {
         }
         let code = if plan.has_changes() { Code::Pending } else { Code::Done };
         // The process ends here. Taking apart what was read piece by piece would take a tenth of a short command's time.
-        std::mem::forget((session, target, plan));
+        std::mem::forget((session, target, plan, facts));
         Ok(code)
     }
 

@@ -316,7 +316,7 @@ impl Session {
                 None => backend,
             })
         };
-        let holder = holder("plinth (ending a move between stacks)");
+        let holder = || holder("plinth (ending a move between stacks)");
         Ok(plinth_state::settle(log, state, holder, SETTLE_LEASE, open).await?)
     }
 

@@ -235,13 +235,14 @@ impl Transfer<'_> {
 pub async fn settle(
     log: &Log,
     state: State,
-    holder: Holder,
+    holder: impl FnOnce() -> Holder,
     ttl: Duration,
     open: impl AsyncFn(&str) -> Result<Arc<dyn Backend>>,
 ) -> Result<State> {
     if state.incoming.is_empty() {
         return Ok(state);
     }
+    let holder = holder();
     let nothing = |_: &crate::Lease, _: Duration| {};
     let ask = Ask { holder: holder.clone(), ttl, lock_timeout: Duration::ZERO, waiting: &nothing };
     let writer = match log.take(state.clone(), ask).await {

@@ -15,12 +15,39 @@ pub struct Urn {
     name_at: u32,
 }
 
-/// Whether a part holds the separator or a control character. Every URN of a large state comes by here.
-fn holds_odd_text(part: &str) -> bool {
-    let bytes = part.as_bytes();
-    bytes.iter().any(u8::is_ascii_control)
-        || bytes.windows(2).any(|pair| pair == b"::")
-        || (!part.is_ascii() && part.chars().any(char::is_control))
+const PREFIX: &str = "plinth:";
+const SEPARATOR: &str = "::";
+
+/// Where the first `::` stands.
+fn separator(text: &[u8]) -> Option<usize> {
+    text.windows(2).position(|pair| pair == SEPARATOR.as_bytes())
+}
+
+/// What stands before and behind the first `::`.
+fn cut(text: &str) -> Option<(&str, &str)> {
+    let at = separator(text.as_bytes())?;
+    Some((&text[..at], &text[at + SEPARATOR.len()..]))
+}
+
+/// Why these cannot be the parts of a URN. Every URN of a large state comes by here.
+fn oddity(stack: &str, kind: &str, name: &str) -> Option<&'static str> {
+    let parts = [stack, kind, name];
+    if parts.iter().any(|part| part.is_empty()) {
+        return Some("stack, kind and name must not be empty");
+    }
+    let holds_odd_text = |part: &&str| {
+        let bytes = part.as_bytes();
+        // Bytes of other than ASCII's characters are 128 and above; control characters among them begin with 0xC2.
+        bytes.iter().any(|byte| byte.is_ascii_control() || *byte == 0xC2)
+            && part.chars().any(char::is_control)
+            || separator(bytes).is_some()
+    };
+    if parts.iter().any(holds_odd_text) {
+        return Some("a part holds `::` or a control character");
+    }
+    let joined_oddly =
+        stack.starts_with(':') || stack.ends_with(':') || kind.ends_with(':') || name.starts_with(':');
+    joined_oddly.then_some("a part begins or ends with `:`")
 }
 
 /// Why a text is not a URN.
@@ -37,20 +64,17 @@ impl Urn {
     /// # Errors
     /// When a part is empty, or holds the separator `::` or a control character.
     pub fn new(stack: &str, kind: &str, name: &str) -> Result<Self, UrnError> {
-        let text = format!("plinth:{stack}::{kind}::{name}");
-        let bad = |why| Err(UrnError { text: text.clone(), why });
-        if stack.is_empty() || kind.is_empty() || name.is_empty() {
-            return bad("stack, kind and name must not be empty");
+        let text = [PREFIX, stack, SEPARATOR, kind, SEPARATOR, name].concat();
+        match oddity(stack, kind, name) {
+            Some(why) => Err(UrnError { text, why }),
+            None => Ok(Self::of_parts(text.into(), stack, kind)),
         }
-        if [stack, kind, name].into_iter().any(holds_odd_text) {
-            return bad("a part holds `::` or a control character");
-        }
-        if stack.starts_with(':') || stack.ends_with(':') || kind.ends_with(':') || name.starts_with(':') {
-            return bad("a part begins or ends with `:`");
-        }
-        let kind_at = "plinth:".len() + stack.len() + 2;
-        let name_at = kind_at + kind.len() + 2;
-        Ok(Self { kind_at: kind_at as u32, name_at: name_at as u32, text: text.into() })
+    }
+
+    fn of_parts(text: Arc<str>, stack: &str, kind: &str) -> Self {
+        let kind_at = PREFIX.len() + stack.len() + SEPARATOR.len();
+        let name_at = kind_at + kind.len() + SEPARATOR.len();
+        Self { kind_at: kind_at as u32, name_at: name_at as u32, text }
     }
 
     /// Reads a URN from its text.
@@ -58,18 +82,22 @@ impl Urn {
     /// # Errors
     /// When the text does not have the form `plinth:<stack>::<kind>::<name>`.
     pub fn parse(text: &str) -> Result<Self, UrnError> {
-        let error = |why| UrnError { text: text.to_owned(), why };
-        let rest = text.strip_prefix("plinth:").ok_or_else(|| error("it does not begin with `plinth:`"))?;
-        let mut parts = rest.splitn(3, "::");
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(stack), Some(kind), Some(name)) => Self::new(stack, kind, name),
-            _ => Err(error("it has fewer than three parts")),
+        let refuse = |why| Err(UrnError { text: text.to_owned(), why });
+        let Some(rest) = text.strip_prefix(PREFIX) else {
+            return refuse("it does not begin with `plinth:`");
+        };
+        let parts = cut(rest).and_then(|(stack, rest)| Some((stack, cut(rest)?)));
+        let Some((stack, (kind, name))) = parts else { return refuse("it has fewer than three parts") };
+        match oddity(stack, kind, name) {
+            Some(why) => refuse(why),
+            // The parts make up the text that they were cut from.
+            None => Ok(Self::of_parts(text.into(), stack, kind)),
         }
     }
 
     /// The stack's name.
     pub fn stack(&self) -> &str {
-        &self.text["plinth:".len()..self.kind_at as usize - 2]
+        &self.text[PREFIX.len()..self.kind_at as usize - 2]
     }
 
     /// The kind, such as `k8s:apps/v1/Deployment`.
@@ -140,6 +168,8 @@ mod tests {
         assert!(Urn::parse("plinth:prod::k").unwrap_err().to_string().contains("three parts"));
         assert!(Urn::new("a", "", "n").is_err());
         assert!(Urn::new("a", "k", "x::y").is_err());
+        assert!(Urn::new("a", "k", "x\u{85}y").is_err() && Urn::new("a", "k", "x\ty").is_err());
+        assert!(Urn::new("a", "k", "½ Pfund").is_ok());
     }
 
     proptest! {

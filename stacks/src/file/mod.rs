@@ -146,17 +146,18 @@ pub fn load_from_tree(tree: Value, locations: Locations) -> Result<Loaded, Vec<D
     let judge = || {
         let mut found = Vec::new();
         validate::validate(&SCHEMA, &tree, &locations.root, &locations.sources, &mut found);
-        references::check(&tree, &locations.root, &locations.sources, &mut found);
         found
     };
     let make = || {
+        let mut found = Vec::new();
+        references::check(&tree, &locations.root, &locations.sources, &mut found);
         let (resolved, mut missing) = environment::resolve(&tree, &locations);
         let secret_uses = secrets::uses(&tree);
         let resolved = secrets::resolve(resolved, &tree, &secret_uses, &locations, &mut missing);
-        (Stack::deserialize(resolved.as_ref().unwrap_or(&tree)), resolved, missing, secret_uses)
+        (Stack::deserialize(resolved.as_ref().unwrap_or(&tree)), found, resolved, missing, secret_uses)
     };
     let entries = tree.get("resources").and_then(Value::as_array).map_or(0, Vec::len);
-    let (mut found, (stack, resolved, missing, secret_uses)) = match entries < MANY {
+    let (mut found, (stack, more, resolved, missing, secret_uses)) = match entries < MANY {
         true => (judge(), make()),
         false => std::thread::scope(|scope| {
             let judging = scope.spawn(judge);
@@ -164,6 +165,8 @@ pub fn load_from_tree(tree: Value, locations: Locations) -> Result<Loaded, Vec<D
             (judging.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), made)
         }),
     };
+    found.extend(more);
+    found.truncate(validate::MOST_DIAGNOSTICS);
     let resolved = resolved.as_ref().unwrap_or(&tree);
     let stack = match stack {
         Ok(mut stack) => {
@@ -208,6 +211,11 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     secrets::extend_schema(&mut schema);
     schema
 });
+
+/// Makes ready what every stack file is judged by, so that whoever reads a large one need not wait for it afterwards.
+pub fn prepare() {
+    LazyLock::force(&SCHEMA);
+}
 
 /// The JSON Schema (draft 2020-12) of stack files.
 pub fn schema() -> Value {
