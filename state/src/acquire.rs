@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::checkpoint::Extent;
 use crate::{Error, Event, Holder, Lease, Log, Result, State, Writer};
 
 /// How often a held lease is looked at again.
@@ -73,6 +74,11 @@ impl Log {
             self.wait_until_free(&mut state, &ask).await?;
             if let Some(to) = &state.migrated {
                 return Err(Error::Migrated { stack: self.stack().to_owned(), to: to.clone() });
+            }
+            if state.declared.read().is_err() {
+                // A run is begun on nothing that cannot be read: what the log gives without that checkpoint is right.
+                state = self.read(Extent::Whole).await?;
+                continue;
             }
             let epoch = state.epoch + 1;
             let asked = Instant::now();

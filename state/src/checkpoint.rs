@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use plinth_provider::{Recorded, Resource};
+use plinth_provider::Recorded;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::lines::{Builder, Flaw, Parsed, VERSION, item_text, items, seal_text};
 use crate::{
-    Base, DataKeys, Incoming, Learned, Lease, PendingOp, Result, Revision, StackSecret, State, Tracked,
-    WrappedKey,
+    Base, DataKeys, Declared, Incoming, Learned, Lease, PendingOp, Result, Revision, StackSecret, State,
+    Tracked, WrappedKey,
 };
 
 /// How many are kept.
@@ -117,6 +117,15 @@ fn section<T: Serialize>(
 /// So many items tell how large the others of their list are.
 const TELLING: usize = 64;
 
+/// How much of a checkpoint is read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it.
+    Whole,
+    /// All but what the newest revision declared, which waits until somebody looks at it.
+    AsNeeded,
+}
+
 /// A checkpoint whose bytes are whole, and whose secrets are still sealed.
 pub(crate) struct Whole {
     parsed: Parsed<Bytes>,
@@ -152,17 +161,20 @@ impl Whole {
     }
 
     /// The state that it holds.
-    pub fn state(self, stack: &str, keys: &DataKeys) -> Result<State, Flaw> {
+    pub fn state(self, stack: &str, keys: &DataKeys, extent: Extent) -> Result<State, Flaw> {
         let Self { parsed, header } = self;
         let mut plain = plain(header, stack)?;
         let secrets: Vec<(String, StackSecret)> = items(&parsed.section(SECRETS), keys)?;
         let resources: Vec<Tracked> = items(&parsed.section(RESOURCES), keys)?;
-        let declared: Vec<Resource> = items(&parsed.section(DECLARED), keys)?;
         let pending: Vec<PendingOp> = items(&parsed.section(PENDING), keys)?;
         let superseded: Vec<Recorded> = items(&parsed.section(SUPERSEDED), keys)?;
         let incoming: Vec<Incoming> = items(&parsed.section(INCOMING), keys)?;
         let revisions: Vec<Revision> = items(&parsed.section(REVISIONS), keys)?;
         let learned = items(&parsed.section(LEARNED), keys)?;
+        let declared = Declared::of(Arc::new(parsed), DECLARED, keys);
+        if extent == Extent::Whole {
+            declared.read()?;
+        }
         Ok(State {
             learned: Learned::of_lines(std::mem::take(&mut plain.learned.kinds), learned),
             secrets: secrets.into_iter().collect(),
@@ -172,10 +184,7 @@ impl Whole {
                 .collect(),
             superseded: superseded.into_iter().map(Arc::new).collect(),
             pending: pending.into_iter().map(|op| (op.intent.op, Arc::new(op))).collect(),
-            declared: declared
-                .into_iter()
-                .map(|resource| (resource.urn.clone(), Arc::new(resource)))
-                .collect(),
+            declared,
             incoming: incoming.into_iter().map(|incoming| (incoming.transfer, Arc::new(incoming))).collect(),
             revisions: revisions.into_iter().map(Arc::new).collect(),
             ..plain

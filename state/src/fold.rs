@@ -139,7 +139,7 @@ impl State {
             self.declared.remove(&urn);
         }
         for resource in declared.set {
-            self.declared.insert(resource.urn.clone(), Arc::new(resource));
+            self.declared.set(Arc::new(resource));
         }
         self.forget_the_gone();
         let promotion = match &provenance {
@@ -261,10 +261,7 @@ impl State {
             Arc::make_mut(&mut Arc::make_mut(&mut tracked).recorded).urn = to.clone();
             self.resources.insert(to.clone(), tracked);
         }
-        if let Some(mut declared) = self.declared.remove(from) {
-            Arc::make_mut(&mut declared).urn = to.clone();
-            self.declared.insert(to.clone(), declared);
-        }
+        self.declared.rename(from, to);
         for old in &mut self.superseded {
             if old.urn == *from {
                 Arc::make_mut(old).urn = to.clone();

@@ -104,8 +104,9 @@ impl State {
     /// Forgets those that are gone, before names that never come back fill the memory.
     pub(crate) fn forget_the_gone(&mut self) {
         if self.learned.resources.len() > NAMES_OF_THE_GONE + 2 * self.resources.len() {
-            let (resources, declared) = (&self.resources, &self.declared);
-            let is_known = |urn: &Urn| resources.contains_key(urn) || declared.contains_key(urn);
+            let (resources, declared) = (&self.resources, self.declared.read());
+            let is_declared = |urn: &Urn| declared.as_ref().is_ok_and(|declared| declared.contains_key(urn));
+            let is_known = |urn: &Urn| resources.contains_key(urn) || is_declared(urn);
             self.learned.resources.retain(|urn, _| is_known(urn));
         }
     }
@@ -167,7 +168,10 @@ mod tests {
         );
         state.learned.learn(&intent("a", Action::Create), 1_000);
         let whole = crate::checkpoint::Whole::new(bytes(&state)).unwrap();
-        assert_eq!(whole.state("s", &crate::DataKeys::default()).unwrap(), state);
+        assert_eq!(
+            whole.state("s", &crate::DataKeys::default(), crate::checkpoint::Extent::Whole).unwrap(),
+            state
+        );
         assert!(State::default().tells_the_same(&state));
         assert!(!State { seq: 1, ..State::default() }.tells_the_same(&state));
     }

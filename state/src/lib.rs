@@ -12,6 +12,7 @@ mod append;
 mod backend;
 mod checkpoint;
 mod clock;
+mod declared;
 mod edit;
 mod entry;
 mod error;
@@ -42,6 +43,7 @@ pub use backend::{
     open_with as open_backend_with, shown_url,
 };
 pub use clock::Clock;
+pub use declared::Declared;
 pub use edit::EditError;
 pub use entry::Entry;
 pub use error::{Error, Result};

@@ -10,7 +10,7 @@ use plinth_provider::{Resource, Urn};
 use uuid::Uuid;
 
 use crate::append::{Landed, create};
-use crate::checkpoint::Whole;
+use crate::checkpoint::{Extent, Whole};
 use crate::entry::{Place, blocking, encode, installed_key, key_of, read, skim, texts};
 use crate::lines::{Flaw, Parsed};
 use crate::reader::Reader;
@@ -120,7 +120,7 @@ impl Log {
     }
 
     async fn opened(self) -> Result<(Self, State)> {
-        let state = self.read().await?;
+        let state = self.read(Extent::AsNeeded).await?;
         match &state.migrated {
             Some(to) => Err(Error::Migrated { stack: self.stack, to: to.clone() }),
             None => Ok((self, state)),
@@ -128,19 +128,19 @@ impl Log {
     }
 
     /// The state that the log gives now.
-    pub(crate) async fn read(&self) -> Result<State> {
+    pub(crate) async fn read(&self, extent: Extent) -> Result<State> {
         let mut tries = 1;
         loop {
-            match self.read_once().await {
+            match self.read_once(extent).await {
                 Err(Error::Missing { .. }) if tries < READS => tries += 1,
                 read => return read,
             }
         }
     }
 
-    async fn read_once(&self) -> Result<State> {
+    async fn read_once(&self, extent: Extent) -> Result<State> {
         // Before the entries: what it names was there before it was.
-        let (head, newest) = try_join(self.head(), self.sized_checkpoint(u64::MAX)).await?;
+        let (head, newest) = try_join(self.head(), self.sized_checkpoint(u64::MAX, extent)).await?;
         let (mut state, size) = newest.unwrap_or_default();
         self.tail.restart(state.seq, size);
         self.follow(&mut state, true).await?;
@@ -172,7 +172,7 @@ impl Log {
     pub(crate) async fn skim(backend: Arc<dyn Backend>, stack: &str, clock: Clock) -> Result<(Self, State)> {
         let log = Self::unread(backend, stack, Keys::Identity(Default::default()))?;
         let log = Self { skims: true, clock, ..log };
-        let state = log.read().await?;
+        let state = log.read(Extent::AsNeeded).await?;
         Ok((log, state))
     }
 
@@ -184,7 +184,7 @@ impl Log {
         match self.follow(state, false).await {
             // What comes next may have been compacted away: the log begins later now.
             Err(Error::Missing { .. }) => {
-                *state = self.read().await?;
+                *state = self.read(Extent::AsNeeded).await?;
                 Ok(())
             }
             followed => followed,
@@ -271,7 +271,7 @@ impl Log {
             return Err(Error::NoRevision { stack: self.stack.clone(), revision, newest });
         };
         if revision == newest {
-            return Ok(state.declared.clone());
+            return self.declared(state).cloned();
         }
         let not_kept = || Error::NotKept {
             stack: self.stack.clone(),
@@ -297,11 +297,17 @@ impl Log {
                 let found = matches!(&event, Event::RevisionStarted(started) if started.revision == revision);
                 then.apply_event(event, seq, entry.time);
                 if found {
-                    return Ok(then.declared);
+                    return self.declared(&then).cloned();
                 }
             }
         }
         Err(Error::NoRevision { stack: self.stack.clone(), revision, newest })
+    }
+
+    /// What the newest revision declared, read if nobody has.
+    pub(crate) fn declared<'s>(&self, state: &'s State) -> Result<&'s BTreeMap<Urn, Arc<Resource>>> {
+        // Read from a checkpoint whose bytes are whole: what is wrong with it was written so.
+        state.declared.read().map_err(|flaw| flaw.into_error(state.seq, &self.checkpoint_folder()))
     }
 
     /// State as it was at a position; `None` when what led there is lost.
@@ -393,7 +399,8 @@ impl Log {
         let file = self.checkpoint_key(seq);
         let damaged = |what: String| Error::Base { seq, file: file.clone(), what };
         let bytes = self.backend.get(&file).await?.ok_or_else(|| damaged("it is missing".to_owned()))?;
-        let state = self.read_checkpoint(bytes).await?.map_err(|flaw| damaged(flaw.to_string()))?;
+        let read = self.read_checkpoint(bytes, Extent::Whole).await?;
+        let state = read.map_err(|flaw| damaged(flaw.to_string()))?;
         if state.seq == seq { Ok(state) } else { Err(damaged(format!("it is that of entry {}", state.seq))) }
     }
 
@@ -425,16 +432,16 @@ impl Log {
 
     /// The newest checkpoint that can be read, at or before a position. One that cannot is passed over: it is a cache.
     pub(crate) async fn newest_checkpoint(&self, at_most: u64) -> Result<Option<State>> {
-        Ok(self.sized_checkpoint(at_most).await?.map(|(state, _)| state))
+        Ok(self.sized_checkpoint(at_most, Extent::Whole).await?.map(|(state, _)| state))
     }
 
-    async fn sized_checkpoint(&self, at_most: u64) -> Result<Option<(State, u64)>> {
+    async fn sized_checkpoint(&self, at_most: u64, extent: Extent) -> Result<Option<(State, u64)>> {
         let mut keys = self.backend.list(&self.checkpoint_folder()).await?;
         keys.retain(|key| key_seq(key).is_some_and(|seq| seq <= at_most));
         for key in keys.iter().rev() {
             let Some(bytes) = self.backend.get(key).await? else { continue };
             let size = bytes.len() as u64;
-            match self.read_checkpoint(bytes).await? {
+            match self.read_checkpoint(bytes, extent).await? {
                 Ok(state) if key_seq(key) == Some(state.seq) => return Ok(Some((state, size))),
                 Ok(state) => {
                     tracing::warn!(%key, state.seq, "passing over a checkpoint that is another position's")
@@ -445,7 +452,7 @@ impl Log {
         Ok(None)
     }
 
-    pub(crate) async fn read_checkpoint(&self, bytes: Bytes) -> Result<Result<State, Flaw>> {
+    pub(crate) async fn read_checkpoint(&self, bytes: Bytes, extent: Extent) -> Result<Result<State, Flaw>> {
         let whole = match Whole::new(bytes) {
             Ok(whole) => whole,
             Err(flaw) => return Ok(Err(flaw)),
@@ -459,7 +466,7 @@ impl Log {
             self.keep(&ring);
         }
         let stack = self.stack.clone();
-        blocking(move || Ok(whole.state(&stack, &ring.data))).await
+        blocking(move || Ok(whole.state(&stack, &ring.data, extent))).await
     }
 
     /// Reads an entry. Its secrets open with the ring's data keys; the ring takes over a key that the entry installs, which

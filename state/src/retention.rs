@@ -62,7 +62,10 @@ impl Log {
         let unfit = |what: String| Error::Base { seq: state.seq, file: file.clone(), what };
         let bytes = self.backend().get(&file).await?.ok_or_else(|| unfit("it is gone".to_owned()))?;
         let object = checkpoint::object_hash(&bytes).map_err(|flaw| unfit(flaw.to_string()))?;
-        let read = self.read_checkpoint(bytes).await?.map_err(|flaw| unfit(flaw.to_string()))?;
+        let read = self
+            .read_checkpoint(bytes, checkpoint::Extent::Whole)
+            .await?
+            .map_err(|flaw| unfit(flaw.to_string()))?;
         if read != *state {
             return Err(unfit("it does not give the state that it was made from".to_owned()));
         }

@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use crate::seal::Masked;
 use crate::{
-    Base, Change, Delta, Finish, Incoming, Intent, Learned, Lease, Provenance, Slot, StackSecret, WrappedKey,
+    Base, Change, Declared, Delta, Finish, Incoming, Intent, Learned, Lease, Provenance, Slot, StackSecret,
+    WrappedKey,
 };
 
 /// What is recorded of a stack at one position of its log. Cloning shares the resources.
@@ -37,7 +38,7 @@ pub struct State {
     /// Intents without an outcome, by number.
     pub pending: BTreeMap<u64, Arc<PendingOp>>,
     /// The desired graph of the newest revision.
-    pub declared: BTreeMap<Urn, Arc<Resource>>,
+    pub declared: Declared,
     /// Every revision, oldest first.
     pub revisions: Vec<Arc<Revision>>,
     /// How long things took.
@@ -194,9 +195,9 @@ impl State {
                 None => self.resources.remove(&urn),
             };
             match declared {
-                Some(resource) => self.declared.insert(urn.clone(), Arc::from(resource)),
+                Some(resource) => self.declared.set(Arc::from(resource)),
                 None => self.declared.remove(&urn),
-            };
+            }
             self.superseded.retain(|old| old.urn != urn);
             self.superseded.extend(superseded.into_iter().map(Arc::new));
         }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::checkpoint::{self, Whole};
+use crate::checkpoint::{self, Extent, Whole};
 use crate::entry::{blocking, decode, decode_header, key_of};
 use crate::head::Head;
 use crate::lines::Flaw;
@@ -194,7 +194,7 @@ impl Survey {
             }
             let (stack, data) = (log.stack().to_owned(), self.ring.data.clone());
             let object = whole.object_hash().to_owned();
-            let flaw = match blocking(move || Ok(whole.state(&stack, &data))).await? {
+            let flaw = match blocking(move || Ok(whole.state(&stack, &data, Extent::Whole))).await? {
                 Ok(state) if key_seq(&key) == Some(state.seq) => {
                     self.checkpoints.insert(state.seq, Point { key, object, state });
                     continue;

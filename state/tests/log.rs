@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use common::*;
 use plinth_state::{Action, Backend, Clock, Error, Event, Holder, Log, RevisionStarted, verify};
+use sha2::{Digest, Sha256};
 
 #[tokio::test]
 async fn a_stack_that_was_never_written_to_is_empty_and_stays_so() {
@@ -351,6 +352,38 @@ async fn checkpoints_shorten_opening_and_old_ones_go() {
     }
     assert_eq!(open(&backend).await.1, state);
     drop(log);
+}
+
+/// A checkpoint whose bytes are whole and whose list of what was declared cannot be read was written so. A plan needs no
+/// such list; a run is begun on what the entries tell.
+#[tokio::test]
+async fn a_run_is_begun_on_nothing_that_cannot_be_read() {
+    let backend = memory();
+    let writer = write(&backend, no_keys()).await;
+    let graph = [resource("a", "1"), resource("b", "1")];
+    let declared = writer.state().delta(&graph);
+    let started = RevisionStarted { revision: 1, command: "apply".into(), declared, ..Default::default() };
+    writer.append(vec![Event::RevisionStarted(Box::new(started))]).await.unwrap();
+    for _ in 0..80 {
+        let op = writer.next_op();
+        writer.append(vec![intends(intent(op, Action::Read, "b"))]).await.unwrap();
+    }
+    writer.release().await.unwrap();
+    let (_, right) = open(&backend).await;
+    for key in backend.list("dev/checkpoint").await.unwrap() {
+        let text = String::from_utf8(backend.get(&key).await.unwrap().unwrap().to_vec()).unwrap();
+        let (body, _) = text.split_once("\"checksum\":").unwrap();
+        let (before, list) = body.split_once("\"declared\":[").unwrap();
+        let body = format!("{before}\"declared\":[{}", list.replace("{\"urn\":", "{\"nru\":"));
+        let sum: String = Sha256::digest(&body).iter().map(|byte| format!("{byte:02x}")).collect();
+        backend.put(&key, format!("{body}\"checksum\":\"sha256:{sum}\"}}\n").into()).await.unwrap();
+    }
+    let (log, state) = open(&backend).await;
+    assert_eq!(state.resources, right.resources);
+    assert!(log.declared_at(&state, 1).await.unwrap_err().to_string().contains("item cannot be read"));
+    let writer = log.acquire(state, holder("next"), TTL, Duration::ZERO).await.unwrap();
+    assert_eq!(writer.state().declared.values().map(|found| (**found).clone()).collect::<Vec<_>>(), graph);
+    writer.release().await.unwrap();
 }
 
 #[tokio::test]
