@@ -4,13 +4,13 @@ use clap::{Args, ValueEnum};
 use plinth_provider::{Providers, builtin::Builtin};
 use plinth_stacks::model::Cloud;
 use plinth_stacks::program::Target as ProgramTarget;
-use plinth_state::State;
+use plinth_state::{Action, State};
 
 use super::failure::{Code, Failure};
 use super::own;
 use super::session::{Session, load};
 use super::stack_args::StackArgs;
-use crate::engine::{Facts, Plan, Schedule, Scope, Target, plan, weights};
+use crate::engine::{Facts, Plan, Schedule, Scope, Target, plan, usual, weights};
 use crate::present;
 use crate::present::graph::Drawing;
 
@@ -86,7 +86,7 @@ impl Graph {
                 let schedule = Schedule::build(&plan, weights(&plan, &state, providers));
                 Drawing::of_plan(&plan, Some(&schedule))
             }
-            _ => Drawing::of(stack, &target.desired, providers),
+            _ => Drawing::of(stack, &target.desired, |urn| usual(urn, Action::Create, &state, providers)),
         }
     }
 }

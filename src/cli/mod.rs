@@ -24,6 +24,7 @@ mod lookup;
 mod opening;
 mod output;
 mod own;
+mod pace;
 mod permissions;
 mod plan;
 mod promote;

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use plinth_aws::Aws;
 use plinth_kubernetes::{Connector, KubeconfigConnector, Kubernetes};
-use plinth_local::{LocalCloud, Place};
+use plinth_local::{LocalCloud, Options, Place};
 use plinth_provider::{Class, Path, Provider, Providers, Resource, Urn, Value, builtin::Builtin};
 use plinth_stacks::file::{self, Draft, Loaded, StackSecrets};
 use plinth_stacks::model::{Cloud, Concurrency, Encryption, SecretText};
 use plinth_stacks::program::Target as ProgramTarget;
 use plinth_state::{
-    AwsKms, AzureCredentials, AzureKeyVault, Clock, Former, GcpKms, Holder, Keys, Log, Retention, State,
+    AwsKms, AzureCredentials, AzureKeyVault, Clock, Former, GcpKms, Holder, Keys, Learned, Log, Retention,
+    State,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -22,8 +23,8 @@ use super::embedded::Embedded;
 use super::failure::{Diagnostic, Failure};
 use super::interrupt;
 use super::opening::Opening;
-use super::own;
 use super::stack_args::{PlaceArgs, StackArgs, error_style};
+use super::{own, pace};
 use crate::engine::{Engine, Events, Limits, PlanError, Reading, Refresh, RunError, Settings, Target, due};
 use crate::faults::Injector;
 use crate::present;
@@ -266,6 +267,14 @@ impl Session {
         let tree = std::mem::take(&mut loaded.tree);
         let promotable = file::promotable(&tree);
         let digest = digest.unwrap_or_else(|| Digest::of_last(tree));
+        let mut state = state;
+        let learned = match args.place.rehearse {
+            true => pace::of_real(&args.place, &loaded.stack.settings, &name).await,
+            false => Learned::default(),
+        };
+        if args.place.rehearse {
+            state.learned = pace::expected(state.learned, &learned);
+        }
         let mut session = Self {
             name,
             file,
@@ -283,7 +292,7 @@ impl Session {
             state,
             ahead: Arc::default(),
         };
-        session.connect()?;
+        session.connect(&learned)?;
         session.check_limits()?;
         Ok(session)
     }
@@ -320,11 +329,12 @@ impl Session {
         Ok(plinth_state::settle(log, state, holder, SETTLE_LEASE, open).await?)
     }
 
-    fn connect(&mut self) -> Result<(), Failure> {
+    fn connect(&mut self, learned: &Learned) -> Result<(), Failure> {
         let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(Builtin)];
         let embedded = self.rehearse || matches!(self.loaded.stack.cloud, Cloud::Local(_));
         if embedded {
             let options = self.faults.as_ref().map(Injector::place).unwrap_or_default();
+            let options = Options { latencies: pace::latencies(learned), ..options };
             let place = Place::new(&self.home.place, options);
             providers.push(Arc::new(LocalCloud::new(place.clone())));
             providers

@@ -522,12 +522,7 @@ impl Engine {
         let holder = Holder::current(None, format!("plinth {command}"));
         let (ttl, timeout) = (self.settings.lease_ttl, self.settings.lock_timeout);
         let waiting = |lease: &Lease, left: Duration| {
-            self.events.send(Event::Note {
-                message: format!(
-                    "another run holds the lease: {lease}; waiting up to {} s for it to end, or to show no more sign of life",
-                    left.as_secs_f64().ceil()
-                ),
-            });
+            self.events.send(Event::Locked { lease: lease.to_string(), up_to: left });
         };
         let ask = Ask { holder, ttl, lock_timeout: timeout, waiting: &waiting };
         Ok(Arc::new(self.log.acquire_telling(state, ask).await?))

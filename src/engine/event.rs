@@ -34,6 +34,14 @@ pub enum Event {
         /// What became of it.
         found: String,
     },
+    /// Another run holds the lease; its end is waited for.
+    Locked {
+        /// Whose lease it is.
+        lease: String,
+        /// How long the wait is at most.
+        #[serde(rename = "up_to_ms", serialize_with = "millis")]
+        up_to: Duration,
+    },
     /// Operations that an earlier run left without an outcome are being looked into.
     Recovering {
         /// How many.

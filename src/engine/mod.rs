@@ -21,7 +21,7 @@ mod tests;
 pub use apply::{Ended, Engine, RunError, Settings, Target};
 pub use drift::{DriftReport, Verdict, drift};
 pub use event::{Event, Events, Queued, StepEvent, Summary, Took};
-pub use execute::{Interrupt, Limits, Report, weights};
+pub use execute::{Interrupt, Limits, Report, usual, weights};
 pub use facts::{Fact, Facts, Freshness};
 pub use graph::{Desired, GraphError};
 pub use plan::{

@@ -173,6 +173,11 @@ pub(super) fn run_text(event: &Event) -> Option<String> {
         Event::Recovered { urn, action, found } => {
             format!("recovered: the {action} of {} that was interrupted: {}", urn.short(), one_line(found))
         }
+        Event::Locked { lease, up_to } => format!(
+            "another run holds the lease: {}; waiting up to {} s for it to end, or to show no more sign of life",
+            one_line(lease),
+            up_to.as_secs_f64().ceil()
+        ),
         Event::Recovering { operations } => {
             let what = count(*operations as u64, "operation");
             format!("finding out what became of {what} that an earlier run left without an outcome")

@@ -2,6 +2,7 @@
 //! nothing rests on them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use plinth_provider::Urn;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,52 @@ impl Learned {
         own.or_else(|| self.of_kind(urn.kind(), action))
     }
 
-    fn of_kind(&self, kind: &str, action: Action) -> Option<u64> {
+    /// What was learned of kinds alone, by `<kind> <action>`, in milliseconds.
+    pub fn of_kinds<'a>(kinds: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
+        let kinds = kinds.into_iter().map(|(key, took)| (key.to_owned(), took)).collect();
+        Self { kinds, ..Self::default() }
+    }
+
+    /// What others would learn to whom everything of such kinds takes so much of the time.
+    #[must_use]
+    pub fn scaled(&self, factor: f64, applies: impl Fn(&str) -> bool) -> Self {
+        let scaled = |kind: &str, took: u64| match applies(kind) {
+            true => Duration::from_millis(took).mul_f64(factor).as_millis() as u64,
+            false => took,
+        };
+        let own = |urn: &Urn, took: u32| match took {
+            0 => 0,
+            took => milliseconds(scaled(urn.kind(), took.into())),
+        };
+        Self {
+            kinds: self.kinds.iter().map(|(key, took)| (key.clone(), scaled(key, *took))).collect(),
+            resources: self
+                .resources
+                .iter()
+                .map(|(urn, took)| {
+                    let Took { create, update, delete } = *took;
+                    let took =
+                        Took { create: own(urn, create), update: own(urn, update), delete: own(urn, delete) };
+                    (urn.clone(), took)
+                })
+                .collect(),
+        }
+    }
+
+    /// This, and of what nothing is known here what the other knows.
+    #[must_use]
+    pub fn or_else(mut self, other: &Self) -> Self {
+        for (key, took) in &other.kinds {
+            self.kinds.entry(key.clone()).or_insert(*took);
+        }
+        for (urn, took) in &other.resources {
+            self.resources.entry(urn.clone()).or_insert(*took);
+        }
+        self
+    }
+
+    /// How long an action on a resource of a kind usually takes, in milliseconds, if any was ever seen.
+    pub fn of_kind(&self, kind: &str, action: Action) -> Option<u64> {
         self.kinds.get(&key(kind, action)).copied()
     }
 

@@ -3,6 +3,10 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use plinth_provider::{Recorded, Urn, Value};
+use plinth_state::{Action, Event, Holder, Intent, Keys, Log, OutcomeResult};
+use serde_json::Value as Json;
+
 use crate::support::{SMALL, Sandbox};
 
 #[test]
@@ -214,4 +218,46 @@ impl WaitWithTimeout for std::process::Child {
         };
         (status.code(), reader.join().unwrap())
     }
+}
+
+/// A rehearsal takes its share of what the real stack took, where the real stack's state lies on this machine.
+#[tokio::test]
+async fn a_rehearsal_goes_at_the_real_stacks_pace() {
+    let sandbox = Sandbox::with_stacks();
+    // Two minutes for a cluster; the embedded cloud's own idea of one is 2.5 s, which stands for ten.
+    let backend =
+        plinth_state::open_backend(&format!("file://{}", sandbox.path(".plinth").display())).unwrap();
+    let keys = || Keys::Identity(sandbox.path(".plinth/_identity.txt"));
+    let (log, state) = Log::open(backend, "aws", keys()).await.unwrap();
+    let writer =
+        log.acquire(state, Holder::default(), Duration::from_secs(60), Duration::ZERO).await.unwrap();
+    let urn = Urn::new("aws", "aws:eks/Cluster", "cluster").unwrap();
+    let recorded = Recorded {
+        urn: urn.clone(),
+        id: "cluster".to_owned(),
+        inputs: Value::map(),
+        outputs: Value::map(),
+        connection: None,
+        dependencies: Vec::new(),
+        options: Default::default(),
+        unsettled: false,
+    };
+    let op = writer.next_op();
+    writer.append(vec![Event::Intent(Box::new(Intent::new(op, Action::Create, urn)))]).await.unwrap();
+    let result = OutcomeResult::Succeeded { recorded: Box::new(recorded) };
+    writer.append(vec![Event::Outcome { op, result, duration_ms: 120_000 }]).await.unwrap();
+    writer.release().await.unwrap();
+
+    let target = "local:cloud/Cluster::*";
+    let run = sandbox
+        .plinth(&["apply", "-s", "stacks/aws.yaml", "--rehearse", "--target", target, "--yes", "--json"])
+        .expect(0);
+    let events = run.events();
+    let of_cluster = |event: &&Json| {
+        event["event"] == "step_finished"
+            && event["urn"].as_str().is_some_and(|urn| urn.contains("cloud/Cluster::"))
+    };
+    let took = events.iter().find(of_cluster).unwrap()["duration_ms"].as_u64().unwrap();
+    assert!((500..2_000).contains(&took), "the cluster took {took} ms");
+    assert!(!sandbox.path(".plinth/_local").exists(), "nothing was made for real");
 }

@@ -82,7 +82,7 @@ pub struct Report {
     pub log_failure: Option<plinth_state::Error>,
 }
 
-/// How long tasks usually take: by what the log tells of the resource, else of its kind, else by what the kind says.
+/// How long tasks usually take.
 pub fn weights<'a>(
     plan: &'a Plan,
     state: &'a State,
@@ -97,17 +97,18 @@ pub fn weights<'a>(
             (Work::Make, _) if step.by_update => Action::Update,
             (Work::Make, _) => Action::Create,
         };
-        let kind = step.urn.kind();
         // Under its new name nothing is known of it yet.
         let urn = step.moved_from.as_ref().unwrap_or(&step.urn);
-        state.learned.usual(urn, action).map(Duration::from_millis).unwrap_or_else(|| {
-            providers
-                .of(kind)
-                .and_then(|provider| provider.schema(kind))
-                .map(|s| s.usual_duration)
-                .unwrap_or_default()
-        })
+        usual(urn, action, state, providers)
     }
+}
+
+/// How long an action on a resource usually takes: by what the log tells of it, else of its kind, else by what the kind says.
+pub fn usual(urn: &Urn, action: Action, state: &State, providers: &Providers) -> Duration {
+    state.learned.usual(urn, action).map(Duration::from_millis).unwrap_or_else(|| {
+        let schema = providers.of(urn.kind()).and_then(|provider| provider.schema(urn.kind()));
+        schema.map(|schema| schema.usual_duration).unwrap_or_default()
+    })
 }
 
 /// Executes a plan.

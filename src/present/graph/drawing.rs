@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use plinth_provider::{Providers, Urn};
+use plinth_provider::Urn;
 
 use crate::engine::{Desired, Op, Plan, Schedule};
 
@@ -41,8 +41,8 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    /// A desired graph. The longest path is that of a first apply, by how long the kinds usually take.
-    pub fn of(stack: &str, desired: &Desired, providers: &Providers) -> Self {
+    /// A desired graph. The longest path is that of a first apply, by how long making each resource takes.
+    pub fn of(stack: &str, desired: &Desired, making: impl Fn(&Urn) -> Duration) -> Self {
         let nodes: Vec<(Urn, String, Option<Op>)> = desired
             .resources()
             .iter()
@@ -51,12 +51,7 @@ impl Drawing {
         let edges = (0..nodes.len())
             .flat_map(|at| desired.dependencies(at).iter().map(move |needed| (*needed, at)))
             .collect();
-        let usual = |at: usize| {
-            let kind = desired.resources()[at].urn.kind();
-            let schema = providers.of(kind).and_then(|provider| provider.schema(kind));
-            schema.map(|schema| schema.usual_duration).unwrap_or_default()
-        };
-        let (path, duration) = longest_of(desired, usual);
+        let (path, duration) = longest_of(desired, |at| making(&desired.resources()[at].urn));
         let mut drawing = Self::new(stack, nodes, edges, &path);
         drawing.duration = Some(duration).filter(|path| !path.is_zero());
         drawing

@@ -73,6 +73,11 @@ impl<T: TermLike + Clone + 'static> Live<T> {
                 let what = format!("reading {}", count(*resources as u64, "resource"));
                 self.preparing = Some((what, now));
             }
+            Event::Locked { lease, up_to } => {
+                let patience = up_to.as_secs_f64().ceil();
+                let what = format!("waiting up to {patience} s for another run: {}", one_line(lease));
+                self.preparing = Some((what, now));
+            }
             Event::Recovering { operations } => {
                 let what = format!("finding out what became of {}", count(*operations as u64, "operation"));
                 self.preparing = Some((what, now));
@@ -81,11 +86,13 @@ impl<T: TermLike + Clone + 'static> Live<T> {
                 let what = format!("asking live systems about {}", count(*changes as u64, "change"));
                 self.preparing = Some((what, now));
             }
-            Event::Refreshed { .. } | Event::Facts(_) | Event::Executing { .. } => self.preparing = None,
+            Event::Started { .. } | Event::Refreshed { .. } | Event::Facts(_) | Event::Executing { .. } => {
+                self.preparing = None;
+            }
             _ => {}
         }
         let lasting = match event {
-            Event::Refreshing { .. } | Event::Recovering { .. } => None,
+            Event::Refreshing { .. } | Event::Recovering { .. } | Event::Locked { .. } => None,
             Event::Note { .. } if self.in_plan => None,
             Event::StepWarning { urn, message } => {
                 let label = self.style.paint(Role::Changed, "warning");
@@ -108,9 +115,14 @@ impl<T: TermLike + Clone + 'static> Live<T> {
             Some((what, since)) => {
                 let elapsed = seconds(now.saturating_duration_since(*since));
                 let mark = self.style.paint(Role::Running, spinner);
-                vec![super::style::cut(&format!("{mark} {what}  {elapsed}"), size.1)]
+                // However long it is, how long it takes has to be seen.
+                let room = size.1.saturating_sub(elapsed.len() + 2);
+                let told = super::style::cut(&format!("{mark} {what}"), room);
+                vec![super::style::cut(&format!("{told}  {elapsed}"), size.1)]
             }
             None if self.tally.begun.is_some() => frame::lines(&self.tally, now, spinner, size, &self.style),
+            // What was waited for is over, and nothing else has begun.
+            None if !self.bar.message().is_empty() => return self.clear(),
             None => return,
         };
         self.bar.set_message(lines.join("\n"));

@@ -50,6 +50,19 @@ impl Screen {
 }
 
 #[test]
+fn a_wait_for_another_run_is_shown() {
+    let mut screen = Screen::new(24, 80);
+    let lease = "plinth apply by ada on builder, process 4711".to_owned();
+    screen.play(&[(0, Event::Locked { lease, up_to: Duration::from_secs(120) })]);
+    assert_snapshot!(
+        screen.draw(7),
+        @"⠋ waiting up to 120 s for another run: plinth apply by ada on builder, proc…  7s"
+    );
+    screen.play(&[(9, started(3))]);
+    assert_snapshot!(screen.draw(9), @"");
+}
+
+#[test]
 fn a_run_in_a_usual_window() {
     let mut screen = Screen::new(24, 80);
     let events = eventful();
