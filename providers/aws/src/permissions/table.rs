@@ -342,6 +342,8 @@ const TYPES: &[(&str, &[&str])] = &[
             "ec2:DeleteTags",
             "ec2:DeleteVpc",
             "ec2:DescribeNetworkInterfaces",
+            // What a stack has left that CloudFormation has forgotten is found by its tags.
+            "ec2:DescribeTags",
             "ec2:DescribeVpcAttribute",
             "ec2:DescribeVpcs",
             "ec2:ModifyVpcAttribute",

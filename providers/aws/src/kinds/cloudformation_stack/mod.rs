@@ -1,11 +1,12 @@
 //! `aws:cloudformation/Stack`: whatever else the account needs, as a template: networks most of all.
 //!
-//! Here: its inputs and its life. What a change comes to is in `change_set`, what it became of in `progress`, and what
-//! somebody changed inside it in `drift`.
+//! Here: its inputs and its life. What a change comes to is in `change_set`, what it became of in `progress`, what
+//! somebody changed inside it in `drift`, and what it leaves behind in `sweep` and `strays`.
 
 mod change_set;
 mod drift;
 mod progress;
+mod strays;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use plinth_provider::{
 use super::{Call, Handler, Spec, There, is_on, text, texts};
 use crate::error::{code, failed, message, refused};
 use crate::marks::{self, Owner};
+use strays::Strays;
 use sweep::Held;
 
 /// The kind.
@@ -318,6 +320,13 @@ impl Handler for Stack {
                 None => {}
             }
         }
+        // In the way of nothing, so that it need not succeed; what is still left then goes with the stack.
+        if let Err(error) = Strays::sweep(call).await {
+            let why = error.message;
+            call.context
+                .reporter
+                .warning(&format!("what an earlier {name} has left could not be removed: {why}"));
+        }
         let made = call
             .aws
             .cloudformation
@@ -341,7 +350,7 @@ impl Handler for Stack {
     }
 
     async fn read(&self, call: &Call<'_>, id: &str) -> Result<Option<Live>> {
-        let Some(stack) = described(call, id).await? else { return Ok(None) };
+        let Some(stack) = described(call, id).await? else { return Strays::live(call).await };
         let mut live = live(call, &stack).await?;
         live.details = drift::detected(call, &stack).await?;
         Ok(Some(live))
@@ -384,11 +393,12 @@ impl Handler for Stack {
     }
 
     async fn delete(&self, call: &Call<'_>, recorded: &Recorded) -> Result<()> {
-        let Some(stack) = described(call, &recorded.id).await? else { return Ok(()) };
-        match progress::settled(call, stack).await? {
-            Some(_) => remove(call, &recorded.id).await,
-            None => Ok(()),
+        if let Some(stack) = described(call, &recorded.id).await?
+            && progress::settled(call, stack).await?.is_some()
+        {
+            remove(call, &recorded.id).await?;
         }
+        Strays::sweep(call).await
     }
 
     async fn there(&self, call: &Call<'_>) -> Result<Option<There>> {
@@ -405,7 +415,8 @@ impl Handler for Stack {
             Some(stack) if owner(call, &stack) == Owner::Ours && !is_stillborn(&stack) => {
                 Ok(Some(live(call, &stack).await?))
             }
-            _ => Ok(None),
+            Some(_) => Ok(None),
+            None => Strays::live(call).await,
         }
     }
 
