@@ -6,7 +6,8 @@ use plinth_stacks::model::Cloud;
 
 use super::failure::{Diagnostic, Failure};
 use super::session::Session;
-use super::stack_args::{OutputArgs, error_style};
+use super::stack_args::error_style;
+use crate::engine::Event;
 use crate::present;
 
 impl Session {
@@ -43,39 +44,30 @@ impl Session {
         Err(Failure::many(vec![Diagnostic::rendered(placed.to_string())]))
     }
 
-    /// Tells what the clusters that were there have left in the account: what Kubernetes made and nobody removed.
-    pub async fn tell_leftovers(&self, output: OutputArgs) {
-        let Some(aws) = &self.aws else { return };
+    /// What the clusters that were there have left in the account: what Kubernetes made and nobody removed.
+    pub async fn leftovers(&self) -> Vec<Event> {
+        let Some(aws) = &self.aws else { return Vec::new() };
         // What was recorded when this command began.
         let clusters =
             self.state.resources.values().filter(|tracked| tracked.urn.kind() == "aws:eks/Cluster");
-        let names: Vec<&str> = clusters.filter_map(|tracked| tracked.outputs.text_at("name")).collect();
-        for name in names {
+        let mut told = Vec::new();
+        for cluster in clusters.filter_map(|tracked| tracked.outputs.text_at("name")) {
             let found = match aws.clients().await {
-                Ok(clients) => plinth_aws::leftovers(clients, name).await,
+                Ok(clients) => plinth_aws::leftovers(clients, cluster).await,
                 Err(error) => Err(error),
             };
             match found {
                 Ok(arns) if arns.is_empty() => {}
-                Ok(arns) if output.json => {
-                    let event = serde_json::json!({ "event": "leftovers", "cluster": name, "arns": arns });
-                    present::out(&format!("{event}\n"));
-                }
-                Ok(arns) => {
-                    let message =
-                        format!("the cluster {name} is gone, and this is left of it: {}", arns.join(", "));
-                    let help = "load balancers and volumes were made by Kubernetes, logs by EKS; remove them by hand if nobody needs them";
-                    present::diagnostics::warning(&message, Some(help), error_style());
-                }
+                Ok(arns) => told.push(Event::Leftovers { cluster: cluster.to_owned(), arns }),
                 Err(error) => {
-                    let message = format!(
-                        "whether the cluster {name} has left anything is not known: {}",
-                        error.message
-                    );
-                    present::diagnostics::warning(&message, error.help.as_deref(), error_style());
+                    let why = error.message;
+                    let message =
+                        format!("whether the cluster {cluster} has left anything is not known: {why}");
+                    told.push(Event::Note { message });
                 }
             }
         }
+        told
     }
 
     /// The kubeconfig with which people enter the clusters of the stack.

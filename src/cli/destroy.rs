@@ -29,11 +29,6 @@ impl Destroy {
         let target =
             Target::new("destroy", Vec::new(), &session.providers).map_err(|error| session.located(error))?;
         let target = self.part.narrow(target, &session)?;
-        let whole = !target.scope.is_partial();
-        let code = run(&session, target, self.run, self.stack.output, None, "Delete all of this?").await?;
-        if whole && code == Code::Done {
-            session.tell_leftovers(self.stack.output).await;
-        }
-        Ok(code)
+        run(&session, target, self.run, self.stack.output, None, "Delete all of this?").await
     }
 }

@@ -69,7 +69,16 @@ pub async fn run(
         interrupt.stop_now.cancelled().await;
         told.send(Event::Interrupted { at_once: true });
     });
-    let result = engine.apply(&target, session.state.clone(), expected, approve).await;
+    let closing = async |ended: &Ended| {
+        let is_whole = target.command == "destroy" && !target.scope.is_partial();
+        let is_gone =
+            matches!(ended, Ended::Executed(report) if !report.interrupted && report.counts.failed == 0);
+        if is_whole && is_gone {
+            session.leftovers().await.into_iter().for_each(|event| events.send(event));
+        }
+    };
+    let state = session.state.clone();
+    let result = engine.apply_telling(&target, state, expected, approve, closing).await;
     watch.abort();
     drop((engine, events));
     pump.finish().await;

@@ -316,6 +316,21 @@ impl Engine {
         expected: Option<&str>,
         approve: impl AsyncFn(&Plan) -> bool,
     ) -> Result<Ended, RunError> {
+        self.apply_telling(target, state, expected, approve, async |_| {}).await
+    }
+
+    /// As [`apply`](Self::apply); `closing` may tell more of what became of it before the summary, which is the last word.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn apply_telling(
+        &self,
+        target: &Target,
+        state: State,
+        expected: Option<&str>,
+        approve: impl AsyncFn(&Plan) -> bool,
+        closing: impl AsyncFn(&Ended),
+    ) -> Result<Ended, RunError> {
         let started = Instant::now();
         let (mut writer, mut facts) = (None, None);
         let mut handles = HashMap::new();
@@ -355,6 +370,9 @@ impl Engine {
         let result = self.under_lease(target, under_lease, &writer, &approve, &mut doubts).await;
         // Whatever it still tells comes before the summary, which is the last word.
         self.release(Some(writer), doubts).await;
+        if let Ok(ended) = &result {
+            closing(ended).await;
+        }
         match &result {
             Ok(Ended::Executed(report)) => {
                 self.summarize(report.counts, report.left_out, started, Some(report));

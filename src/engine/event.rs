@@ -82,6 +82,13 @@ pub enum Event {
         /// What.
         message: String,
     },
+    /// What is left in the account of a cluster that is gone.
+    Leftovers {
+        /// The cluster's name.
+        cluster: String,
+        /// What is left.
+        arns: Vec<String>,
+    },
     /// The steps that are about to run, in no particular order.
     Executing {
         /// What each will do.

@@ -35,8 +35,9 @@ pub async fn preview(plan: &Plan, providers: &Providers, cancel: &CancellationTo
         }
         by_provider.into_values()
     };
-    let changed = of_provider(is_previewed).map(|steps| ask(steps, &plan.stack, providers, cancel));
-    let deleted = of_provider(is_deleted).map(|steps| ask_deletes(steps, &plan.stack, providers, cancel));
+    let asked = |steps, deletes| ask(steps, deletes, &plan.stack, providers, cancel);
+    let changed = of_provider(is_previewed).map(|steps| asked(steps, false));
+    let deleted = of_provider(is_deleted).map(|steps| asked(steps, true));
     let (changed, deleted) = tokio::join!(join_all(changed), join_all(deleted));
     let mut found = Previews::default();
     let mut unanswered: Vec<(&Urn, Error)> = Vec::new();
@@ -125,8 +126,10 @@ fn is_unanswered(class: Class) -> bool {
     )
 }
 
-async fn ask_deletes<'a>(
+/// Asks one provider about its changes, or about its deletes.
+async fn ask<'a>(
     steps: Vec<&'a Step>,
+    deletes: bool,
     stack: &str,
     providers: &Providers,
     cancel: &CancellationToken,
@@ -134,32 +137,24 @@ async fn ask_deletes<'a>(
     let Some(first) = steps.first() else { return Vec::new() };
     let Ok(provider) = providers.of(first.urn.kind()) else { return Vec::new() };
     let context = Context { cancel: cancel.clone(), ..Context::new(stack, TIMEOUT) };
-    let going: Vec<&Recorded> = steps.iter().filter_map(|step| step.recorded.as_deref()).collect();
-    let results = provider.preview_deletes(&context, &going).await;
+    let results = if deletes {
+        let going: Vec<&Recorded> = steps.iter().filter_map(|step| step.recorded.as_deref()).collect();
+        provider.preview_deletes(&context, &going).await
+    } else {
+        let requests: Vec<PreviewRequest<'_>> = steps.iter().map(|step| request(step)).collect();
+        provider.preview_many(&context, &requests).await
+    };
     steps.into_iter().zip(results).collect()
 }
 
-async fn ask<'a>(
-    steps: Vec<&'a Step>,
-    stack: &str,
-    providers: &Providers,
-    cancel: &CancellationToken,
-) -> Vec<(&'a Step, Result<Preview, Error>)> {
-    let Some(first) = steps.first() else { return Vec::new() };
-    let Ok(provider) = providers.of(first.urn.kind()) else { return Vec::new() };
-    let context = Context { cancel: cancel.clone(), ..Context::new(stack, TIMEOUT) };
-    let requests: Vec<PreviewRequest<'_>> = steps
-        .iter()
-        .map(|step| PreviewRequest {
-            urn: &step.urn,
-            inputs: &step.inputs,
-            connection: step.connection.as_ref(),
-            recorded: step.recorded.as_deref().filter(|_| step.op != Op::Create),
-            replaces: step.op == Op::Replace,
-            dependencies: &step.dependencies,
-            take_over: &step.take_over,
-        })
-        .collect();
-    let results = provider.preview_many(&context, &requests).await;
-    steps.into_iter().zip(results).collect()
+fn request(step: &Step) -> PreviewRequest<'_> {
+    PreviewRequest {
+        urn: &step.urn,
+        inputs: &step.inputs,
+        connection: step.connection.as_ref(),
+        recorded: step.recorded.as_deref().filter(|_| step.op != Op::Create),
+        replaces: step.op == Op::Replace,
+        dependencies: &step.dependencies,
+        take_over: &step.take_over,
+    }
 }

@@ -32,6 +32,10 @@ pub(super) fn report(tally: &Tally, now: Instant, style: &Style) -> String {
     }
     text.push_str(&longest(tally, style));
     text.push_str(&critical_path(tally, style));
+    for (cluster, arns) in &tally.leftovers {
+        text.push_str(&leftovers(cluster, arns, style));
+        text.push('\n');
+    }
     text.push_str(&outcome(tally, now, style));
     text.push('\n');
     text
@@ -58,6 +62,12 @@ fn failure(failure: &Failure, dependents: Option<&Vec<String>>, style: &Style) -
         text.push_str(&format!("  {steps} {need} it and {were} skipped: {}\n", some(names)));
     }
     text
+}
+
+fn leftovers(cluster: &str, arns: &[String], style: &Style) -> String {
+    let head = format!("the cluster {cluster} is gone, and this is left of it:\n{}", arns.join("\n"));
+    let help = "load balancers and volumes were made by Kubernetes, logs by EKS; remove them by hand if nobody needs them";
+    labelled("warning", Role::Changed, &head, style) + &labelled("help", Role::Running, help, style)
 }
 
 fn skipped_by_cause(tally: &Tally) -> BTreeMap<&str, Vec<String>> {

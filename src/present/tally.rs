@@ -32,6 +32,8 @@ pub(super) struct Tally {
     /// What steps wait for that have not begun.
     pub waits: Waits,
     pub interrupted: bool,
+    /// What is left of clusters that are gone.
+    pub leftovers: Vec<(String, Vec<String>)>,
     pub summary: Option<Summary>,
     /// What happened, by op; complete only when the run is.
     counts: Counts,
@@ -174,6 +176,7 @@ impl Tally {
             }
             Event::Paused { .. } | Event::Full { .. } => self.waits.take(event, now),
             Event::Interrupted { .. } => self.interrupted = true,
+            Event::Leftovers { cluster, arns } => self.leftovers.push((cluster.clone(), arns.clone())),
             Event::Summary(summary) => self.summary = Some(summary.clone()),
             _ => {}
         }

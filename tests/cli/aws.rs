@@ -323,3 +323,70 @@ fn what_stands_against_a_destroy_is_told_before_anything_goes() {
     account.plinth(&["plan", "--refresh", "always"]).expect(0);
     account.call("s3", "DELETE", "/account-logs/somebody", "");
 }
+
+/// A network that moto cannot remove at once, and something that needs it.
+const NETWORK: &str = r#"apiVersion: plinth.dev/v1
+kind: Stack
+name: account
+cloud: { provider: aws, region: eu-central-1, accountId: "123456789012" }
+resources:
+  - kind: aws:cloudformation/Stack
+    name: network
+    inputs:
+      name: account-network
+      template:
+        Resources:
+          Vpc: { Type: "AWS::EC2::VPC", Properties: { CidrBlock: 10.3.0.0/16 } }
+          Internet: { Type: "AWS::EC2::InternetGateway" }
+          Attachment:
+            Type: AWS::EC2::VPCGatewayAttachment
+            Properties: { VpcId: { Ref: Vpc }, InternetGatewayId: { Ref: Internet } }
+          Routes: { Type: "AWS::EC2::RouteTable", Properties: { VpcId: { Ref: Vpc } } }
+          Subnet: { Type: "AWS::EC2::Subnet", Properties: { VpcId: { Ref: Vpc }, CidrBlock: 10.3.0.0/24 } }
+          Routing:
+            Type: AWS::EC2::SubnetRouteTableAssociation
+            Properties: { SubnetId: { Ref: Subnet }, RouteTableId: { Ref: Routes } }
+        Outputs: { VpcId: { Value: { Ref: Vpc } } }
+  - { kind: "aws:logs/LogGroup", name: flows, inputs: { name: flows, tags: { vpc: "${network.VpcId}" } } }
+"#;
+
+/// What a kill in the middle of a delete leaves, where a stack whose deletion failed is forgotten.
+const FORGET: &str = r#"
+try:
+    client("cloudformation").delete_stack(StackName="account-network")
+    sys.exit("it was to fail")
+except botocore.exceptions.ClientError as error:
+    assert error.response["Error"]["Code"] == "DependencyViolation", error
+"#;
+
+const NETWORKS: &str = r#"
+ec2 = client("ec2")
+found = [one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"] if not one["IsDefault"]]
+found += [one["InternetGatewayId"] for one in ec2.describe_internet_gateways()["InternetGateways"]]
+print(" ".join(sorted(found)))
+"#;
+
+#[test]
+fn a_network_whose_stack_was_forgotten_is_made_anew_or_removed() {
+    let Some(account) = Account::new() else { return };
+    let Some(boto) = plinth_emulators::boto(&account.server.url(), "eu-central-1") else { return };
+    account.sandbox.write("stacks/account.yaml", NETWORK);
+    account.plinth(&["apply", "--yes"]).expect(0);
+    let first = boto.run(NETWORKS);
+    assert_eq!(first.split_whitespace().count(), 2, "{first}");
+    // What was recorded a moment ago is trusted at first; what AWS says of the change tells that it must not be.
+    for refresh in ["auto", "always"] {
+        account.sandbox.edit("stacks/account.yaml", "10.3.0.0/24", "10.3.0.0/25");
+        boto.run(FORGET);
+        let again = account.plinth(&["apply", "--yes", "--json", "--refresh", refresh]).expect(0);
+        assert_eq!(again.counts(), [0, 1, 1, 0, 0], "{}", again.out);
+        account.plinth(&["plan", "--refresh", "always"]).expect(0);
+        let now = boto.run(NETWORKS);
+        assert!(now.split_whitespace().count() == 2 && now != first, "{now}");
+        account.sandbox.edit("stacks/account.yaml", "10.3.0.0/25", "10.3.0.0/24");
+        account.plinth(&["apply", "--yes"]).expect(0);
+    }
+    boto.run(FORGET);
+    account.plinth(&["destroy", "--yes", "--refresh", "always"]).expect(0);
+    assert_eq!(boto.run(NETWORKS).trim(), "");
+}

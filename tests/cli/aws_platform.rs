@@ -156,6 +156,7 @@ fn cloud(test: impl FnOnce(&Cloud<'_>)) {
     let door = EksDoor::before(&format!("http://{address}"), &token, CLUSTER, SECRET);
     let eks = Eks::before(&moto.url());
     eks.kubernetes(&door.url(), &door.authority());
+    door.identifies(&eks);
     let Some(boto) = plinth_emulators::boto(&eks.url(), "eu-central-1") else { return };
     let sandbox = Sandbox::with_stacks();
     let stack = std::fs::read_to_string(sandbox.path("stacks/aws.yaml")).unwrap();

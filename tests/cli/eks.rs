@@ -78,6 +78,7 @@ fn in_an_account(test: impl FnOnce(&Account)) {
     let url = value("server:").replacen("https://", "http://", 1);
     let door = EksDoor::before(&url, &value("token:"), "eks-main", "test");
     eks.kubernetes(&door.url(), &door.authority());
+    door.identifies(&eks);
     let sandbox = Sandbox::new();
     sandbox.write("stacks/eks.yaml", STACK);
     test(&Account { moto, eks, door, sandbox });
@@ -413,10 +414,15 @@ fn what_is_left_of_a_cluster_is_listed_and_not_touched() {
         let Some(boto) = plinth_emulators::boto(&account.eks.url(), "eu-central-1") else { return };
         account.plinth(&["apply", "--yes"]).expect(0);
         let volume = boto.run(LEFT);
-        let gone = account.plinth(&["destroy", "--yes"]).expect(0);
+        let gone = account.plinth(&["destroy", "--yes", "--json"]).expect(0);
+        let events: Vec<serde_json::Value> =
+            gone.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [.., told, last] = events.as_slice() else { panic!("{}", gone.out) };
+        assert_eq!((&told["event"], &told["cluster"]), (&"leftovers".into(), &"eks-main".into()));
         for left in [volume.trim(), "log-group:/aws/eks/eks-main/cluster"] {
-            assert!(gone.err.contains(left), "{left}: {}", gone.err);
+            assert!(told["arns"].to_string().contains(left), "{left}: {told}");
         }
+        assert_eq!(last["event"], "summary", "the last word");
         let there = boto.run("print(len(client('ec2').describe_volumes()['Volumes']))");
         assert_eq!(there.trim(), "1", "it may still be wanted");
     });

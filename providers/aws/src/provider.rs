@@ -129,19 +129,21 @@ impl Provider for Aws {
 
     fn check(&self, urn: &Urn, inputs: Value) -> Result<Value> {
         let kind = kinds::of(urn.kind())?;
-        let spec = kind.spec();
+        let (spec, settings) = (kind.spec(), self.connection.settings());
         let mut inputs = match inputs {
             Value::Null => Value::map(),
             inputs => inputs,
         };
-        if let (Some(longest), Value::Map(map)) = (spec.longest_name, &mut inputs)
-            && map.get("name").is_none_or(|name| *name == Value::Null)
-        {
-            map.insert("name".to_owned(), names::of(urn, longest).into());
+        let unnamed =
+            inputs.as_map().is_some_and(|map| map.get("name").is_none_or(|name| *name == Value::Null));
+        if let (Some(longest), true) = (spec.longest_name, unnamed) {
+            let suffix = kind.suffix(&inputs, settings)?;
+            let name = names::of(urn, longest.saturating_sub(suffix.len())) + &suffix;
+            inputs.set(&"name".into(), name.into());
         }
         document::spell_out(&mut inputs, kind.documents());
         let checked = fields::check(spec.fields, inputs)?;
-        kind.rules(&checked)?;
+        kind.rules(&checked, settings)?;
         Ok(checked)
     }
 

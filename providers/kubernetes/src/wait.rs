@@ -1,6 +1,7 @@
 //! Waiting until an object is ready: a watch from the version that the write returned, so that nothing in between is
 //! lost, and a read every few seconds, because watches die silently.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{AsyncBufReadExt, StreamExt, TryStreamExt, stream::BoxStream};
@@ -9,6 +10,7 @@ use plinth_provider::{Class, Context, Error, Result};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
+use crate::apply::is_terminating;
 use crate::cluster::{Cluster, Redactor, escaped};
 use crate::kind::Gvk;
 use crate::owner;
@@ -29,6 +31,8 @@ const REPORT: Duration = Duration::from_secs(10);
 /// How long a container may be stuck before waiting is given up, and how often it must be seen.
 const GRACE: Duration = Duration::from_secs(20);
 const SIGHTS: u32 = 3;
+/// How often every pod is made anew that is admitted without what a webhook is to give to it.
+const ROUNDS: usize = 2;
 /// How many lines of a crashing container's log are shown.
 const LOG_LINES: u32 = 10;
 
@@ -86,6 +90,12 @@ struct Waiter<'a> {
     redactor: &'a Redactor,
 }
 
+/// The pods that were evicted because of what they were admitted without.
+#[derive(Default)]
+struct Evictions {
+    uids: BTreeSet<String>,
+}
+
 /// How long the same pod has been stuck.
 #[derive(Default)]
 struct Stuck {
@@ -110,6 +120,7 @@ impl Waiter<'_> {
         let mut next_read = begun + FIRST_POLL;
         let mut last_read = begun;
         let mut version = version_of(&object);
+        let mut evictions = Evictions::default();
         // A watch that ended is opened again with the next read, not at once: it may end at once again.
         let mut next_watch = Instant::now();
         loop {
@@ -118,7 +129,11 @@ impl Waiter<'_> {
                     "its controller has not come to it yet".to_owned()
                 }
                 State::Ready(note) => {
-                    if let Some(missing) = self.unanswered_service(&object).await {
+                    let missing = match self.unanswered_service(&object).await {
+                        None => self.admitted_without(&object, &mut evictions).await?,
+                        missing => missing,
+                    };
+                    if let Some(missing) = missing {
                         self.tell(&mut last, &missing);
                         let pause = async {
                             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -316,6 +331,14 @@ impl Waiter<'_> {
 
     /// The pods of the newest revision that are in trouble, with their names.
     async fn troubles(&self, object: &Json) -> Vec<(String, Trouble)> {
+        let pods = self.pods(object).await;
+        pods.iter()
+            .filter_map(|pod| Some((tree::text(pod, "metadata.name")?.to_owned(), trouble(pod)?)))
+            .collect()
+    }
+
+    /// The pods of the newest revision.
+    async fn pods(&self, object: &Json) -> Vec<Json> {
         let makes_pods = matches!(
             (self.gvk.group.as_str(), self.gvk.kind.as_str()),
             ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job")
@@ -328,10 +351,49 @@ impl Waiter<'_> {
         if let Some(revision) = self.revision(object, &selector).await {
             selector.push(revision);
         }
-        let pods = self.list("/api/v1", "pods", &selector).await;
-        pods.iter()
-            .filter_map(|pod| Some((tree::text(pod, "metadata.name")?.to_owned(), trouble(pod)?)))
-            .collect()
+        self.list("/api/v1", "pods", &selector).await
+    }
+
+    /// A pod that was admitted without what a webhook was to give to it, or that is not up again since. It is evicted, as
+    /// far as disruption budgets let it go, and another one is made.
+    async fn admitted_without(&self, object: &Json, evictions: &mut Evictions) -> Result<Option<String>> {
+        let Some(variable) = tree::annotation(object, owner::ADMITTED_WITH) else { return Ok(None) };
+        let mut pods = self.pods(object).await;
+        pods.retain(|pod| !is_terminating(pod));
+        let text = |pod: &Json, path| tree::text(pod, path).unwrap_or_default().to_owned();
+        let lacking: Vec<&Json> = pods.iter().filter(|pod| !ready::carries(pod, variable)).collect();
+        let Some(pod) = lacking.first() else {
+            let unready =
+                pods.iter().find(|pod| assess(&Gvk::new("", "v1", "Pod"), pod) != State::Ready(None));
+            let coming = unready.filter(|_| !evictions.uids.is_empty());
+            return Ok(coming.map(|pod| format!("{} is not ready yet", text(pod, "metadata.name"))));
+        };
+        let (name, uid) = (text(pod, "metadata.name"), text(pod, "metadata.uid"));
+        let (known, enough) = (evictions.uids.contains(&uid), ROUNDS * pods.len().max(1));
+        if !known && evictions.uids.len() >= enough {
+            let count = evictions.uids.len();
+            let id = self.target.id();
+            return Err(Error::invalid(format!(
+                "pods of {id} are admitted without {variable}, also after {count} of them were made anew"
+            ))
+            .help("see whether the webhook that adds it runs and knows the service account (on EKS: its pod identity association)"));
+        }
+        evictions.uids.insert(uid.clone());
+        let namespace = self.target.namespace.as_deref().unwrap_or_default();
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{}/eviction", escaped(&name));
+        let eviction = serde_json::json!({
+            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": name, "namespace": namespace },
+            "deleteOptions": { "preconditions": { "uid": uid } },
+        });
+        // Refused by a budget, or gone meanwhile: the next look tells.
+        let sent = self
+            .cluster
+            .send(self.context, Method::POST, &path, Some(("application/json", &eviction)))
+            .await?;
+        Ok(Some(match sent.success() {
+            Ok(_) => format!("{name} was admitted without {variable}; another one is made"),
+            Err(error) => format!("{name} was admitted without {variable}, and stays: {}", error.message),
+        }))
     }
 
     /// The label that tells the pods of the newest revision.

@@ -113,6 +113,31 @@ fn plain_lines_tell_a_run_without_failures() {
 }
 
 #[test]
+fn what_a_cluster_has_left_is_told_before_the_outcome() {
+    let a = urn("plinth:Data", "a");
+    let arns = vec!["arn:aws:ec2:x:1:volume/vol-1".to_owned(), "arn:aws:logs:x:1:log-group:y".to_owned()];
+    assert_snapshot!(played(&[
+        (0, started(1)),
+        (0, Event::Executing { steps: vec![queued(Op::Delete, "", &a)], estimate: Duration::ZERO }),
+        (0, begun(&a, Op::Delete, "delete")),
+        (3, ended(&a, Op::Delete, "delete", 3)),
+        (3, Event::Leftovers { cluster: "dev".into(), arns }),
+        (3, summary(Counts { delete: 1, ..Counts::default() }, 3)),
+    ]), @r"
+    apply prod, revision 1: 1 step
+      deleting plinth:Data::a
+      deleted plinth:Data::a in 3.0s
+
+    warning: the cluster dev is gone, and this is left of it:
+      arn:aws:ec2:x:1:volume/vol-1
+      arn:aws:logs:x:1:log-group:y
+    help: load balancers and volumes were made by Kubernetes, logs by EKS; remove them by hand if nobody needs them
+
+    Apply of prod, revision 1, succeeded in 3.0s: 1 deleted.
+    ");
+}
+
+#[test]
 fn plain_lines_tell_an_interrupted_run() {
     let (a, b) = (urn("plinth:Data", "a"), urn("plinth:Data", "b"));
     let steps = vec![queued(Op::Create, "", &a), queued(Op::Create, "", &b)];

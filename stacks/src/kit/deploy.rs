@@ -21,6 +21,8 @@ use crate::model::Cloud;
 
 /// The annotation by which pods are rolled when their configuration changes.
 const CHECKSUM: &str = "plinth.dev/config-checksum";
+/// The annotation by which pods are made anew that were admitted before their identity had come through.
+const ADMITTED_WITH: &str = "plinth.dev/admitted-with";
 
 impl Workload {
     /// Declares everything, and gives the workload's own URN.
@@ -145,6 +147,11 @@ impl Workload {
         let ready_seconds = build.highly_available().then_some(10);
         let template = self.template(build);
         meta.annotations = template.spec.as_ref().map(exceptions::of_pod);
+        if let Some(variable) = build.foundation.identities.get(&part).and_then(|identity| identity.variable)
+        {
+            let annotations = meta.annotations.get_or_insert_default();
+            annotations.insert(ADMITTED_WITH.to_owned(), variable.to_owned());
+        }
         match form {
             Form::Deployment => build.object_after(
                 apps::Deployment {
@@ -218,12 +225,13 @@ impl Workload {
         }
     }
 
-    fn template(self, build: &Build<'_>) -> core::PodTemplateSpec {
+    fn template(mut self, build: &Build<'_>) -> core::PodTemplateSpec {
         let part = self.part;
         let identity = build.foundation.identities.get(&part);
         let mut labels = build.labels(part);
         labels.insert("app.kubernetes.io/version".to_owned(), self.version);
         labels.extend(identity.map(|identity| identity.labels.clone()).unwrap_or_default());
+        self.annotations.extend(identity.map(|identity| identity.marks.clone()).unwrap_or_default());
         let token = !self.rules.is_empty() || !self.cluster_rules.is_empty();
         let containers = std::iter::once(self.main).chain(self.sidecars).map(Container::finish).collect();
         let spread = pod::spread(build, part, self.strict_spread, self.form == Form::Deployment);

@@ -34,6 +34,11 @@ pub(crate) struct Identity {
     pub annotations: BTreeMap<String, String>,
     /// What the pod must carry.
     pub labels: BTreeMap<String, String>,
+    /// What the pod carries so that it is made anew with another identity: one that was admitted before its identity was
+    /// there, or with an earlier one, keeps what it had.
+    pub marks: BTreeMap<String, String>,
+    /// The variable that every container of the pod gets with its identity, when it is admitted.
+    pub variable: Option<&'static str>,
     /// What must exist before the pod.
     pub needs: Vec<Urn>,
 }

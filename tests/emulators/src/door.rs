@@ -1,4 +1,6 @@
 //! A door before a Kubernetes API, as EKS has one: TLS under an authority of its own, and in by a token that AWS signed.
+//! Pods seen through it have what EKS's webhook gives them at their admission: the address of their credentials, when their
+//! service account had a role by then.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -9,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{AUTHORIZATION, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -17,11 +19,16 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::{Value as Json, json};
 use sha2::{Digest as _, Sha256};
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use crate::eks::{Eks, PodIdentities};
 use crate::proxy::Background;
+
+/// By this variable the SDKs find the credentials of a pod.
+const CREDENTIALS: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
 type Body = BoxBody<Bytes, hyper::Error>;
 
@@ -31,9 +38,68 @@ pub struct EksDoor {
     background: Background,
     authority: String,
     tokens: Arc<Mutex<BTreeSet<String>>>,
+    webhook: Arc<Mutex<Webhook>>,
+}
+
+/// What gives pods their identities.
+#[derive(Default)]
+struct Webhook {
+    identities: Option<PodIdentities>,
+    /// How many more pods it does not know yet when they are admitted.
+    late: usize,
+    /// The pods that it did not know.
+    unknown: BTreeSet<String>,
+    known: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("late", &self.late).finish_non_exhaustive()
+    }
+}
+
+impl Webhook {
+    /// Whether a pod has a role.
+    fn knows(&mut self, cluster: &str, pod: &Json) -> bool {
+        let text = |path: &str| pod.pointer(path).and_then(Json::as_str).unwrap_or_default();
+        let account = text("/spec/serviceAccountName");
+        let since = self.identities.as_ref();
+        let since = since.and_then(|held| held.since(cluster, text("/metadata/namespace"), account));
+        let made = text("/metadata/creationTimestamp").parse::<jiff::Timestamp>();
+        // A pod tells whole seconds.
+        let (Some(since), Ok(made)) = (since, made) else { return false };
+        let uid = text("/metadata/uid").to_owned();
+        if self.unknown.contains(&uid) || (made.as_second() as f64) < since.floor() {
+            return false;
+        }
+        if self.late > 0 && !self.known.contains(&uid) {
+            self.late -= 1;
+            self.unknown.insert(uid);
+            return false;
+        }
+        self.known.insert(uid);
+        true
+    }
+
+    /// A list of pods as the cluster has them.
+    fn pods(&mut self, cluster: &str, list: &mut Json) {
+        for pod in list["items"].as_array_mut().into_iter().flatten() {
+            if !self.knows(cluster, pod) {
+                continue;
+            }
+            for container in pod["spec"]["containers"].as_array_mut().into_iter().flatten() {
+                let given = json!({ "name": CREDENTIALS, "value": "http://169.254.170.23/v1/credentials" });
+                match container["env"].as_array_mut() {
+                    Some(env) => env.push(given),
+                    None => container["env"] = json!([given]),
+                }
+            }
+        }
+    }
 }
 
 struct Shared {
+    webhook: Arc<Mutex<Webhook>>,
     target: String,
     bearer: String,
     cluster: String,
@@ -52,6 +118,7 @@ impl EksDoor {
         let (authority, config) = certificates();
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
         let tokens = Arc::new(Mutex::new(BTreeSet::new()));
+        let webhook = Arc::new(Mutex::new(Webhook::default()));
         let shared = Arc::new(Shared {
             target: url.trim_end_matches('/').to_owned(),
             bearer: bearer.to_owned(),
@@ -59,6 +126,7 @@ impl EksDoor {
             secret: secret.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             tokens: Arc::clone(&tokens),
+            webhook: Arc::clone(&webhook),
         });
         let background = Background::start(move |listener| async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -75,7 +143,22 @@ impl EksDoor {
                 });
             }
         });
-        Self { background, authority, tokens }
+        Self { background, authority, tokens, webhook }
+    }
+
+    /// Gives pods the identities that this EKS has associations for.
+    pub fn identifies(&self, eks: &Eks) {
+        self.webhook.lock().unwrap_or_else(PoisonError::into_inner).identities = Some(eks.identities());
+    }
+
+    /// The next so many pods with an identity are admitted before it has come through.
+    pub fn is_late(&self, pods: usize) {
+        self.webhook.lock().unwrap_or_else(PoisonError::into_inner).late = pods;
+    }
+
+    /// How many pods were admitted without the identity that was theirs.
+    pub fn unknown(&self) -> usize {
+        self.webhook.lock().unwrap_or_else(PoisonError::into_inner).unknown.len()
     }
 
     /// `https://127.0.0.1:<port>`.
@@ -133,12 +216,33 @@ impl Shared {
         ) else {
             return answer(StatusCode::BAD_REQUEST, String::new());
         };
+        let path = path.to_owned();
+        let lists_pods = request.method() == Method::GET
+            && path.split('?').next().is_some_and(|path| path.ends_with("/pods"))
+            && !path.contains("watch=");
         *request.uri_mut() = uri;
         request.headers_mut().insert(AUTHORIZATION, bearer);
         match self.client.request(request).await {
+            Ok(response) if lists_pods => self.pods(response).await,
             Ok(response) => response.map(BodyExt::boxed),
             Err(error) => answer(StatusCode::BAD_GATEWAY, error.to_string()),
         }
+    }
+
+    async fn pods(&self, response: Response<Incoming>) -> Response<Body> {
+        let (parts, body) = response.into_parts();
+        let bytes = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return answer(StatusCode::BAD_GATEWAY, error.to_string()),
+        };
+        let text = match serde_json::from_slice::<Json>(&bytes) {
+            Ok(mut list) => {
+                self.webhook.lock().unwrap_or_else(PoisonError::into_inner).pods(&self.cluster, &mut list);
+                list.to_string()
+            }
+            Err(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        answer(parts.status, text)
     }
 
     /// Whether the token is one as EKS takes them: a signed request to STS that names the cluster in a signed header.

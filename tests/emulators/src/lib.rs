@@ -1,6 +1,6 @@
 //! Servers that stand in for clouds and databases in tests: [`moto`], [`ministack`], [`azurite`], [`fake_gcs_server`]
 //! and [`postgres`] are other people's, installed by `cargo xtask emulators`; [`Gcs`] and [`Eks`] are ours, for what none of
-//! them does. [`EksDoor`] lets people with tokens of EKS into any Kubernetes API.
+//! them does. [`EksDoor`] lets people with tokens of EKS into any Kubernetes API, and its pods have their identities.
 //! [`Boto`] is Amazon's SDK for Python. [`FaultProxy`] and [`Wire`] stand between a client and a server and break things.
 //!
 //! All of them listen on a free port of 127.0.0.1, and end when they are dropped.
@@ -18,7 +18,7 @@ mod wire;
 
 pub use boto::{Boto, boto};
 pub use door::EksDoor;
-pub use eks::{AwsCall, AwsFault, Eks, StackDrift};
+pub use eks::{AwsCall, AwsFault, Eks, PodIdentities, StackDrift};
 pub use gcs::Gcs;
 pub use postgres::{Postgres, postgres};
 pub use proxy::{Fault, FaultProxy, Seen};

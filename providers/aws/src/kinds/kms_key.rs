@@ -331,7 +331,7 @@ impl Handler for Key {
         &["policy"]
     }
 
-    fn rules(&self, inputs: &Value) -> Result<()> {
+    fn rules(&self, inputs: &Value, _settings: &crate::Settings) -> Result<()> {
         if inputs.get("accountAccess") == Some(&Value::Bool(false)) {
             return Err(Error::invalid(
                 "`accountAccess` cannot be false: nobody could ever manage the key again",

@@ -230,7 +230,7 @@ impl Handler for LogGroup {
         &SPEC
     }
 
-    fn rules(&self, inputs: &Value) -> Result<()> {
+    fn rules(&self, inputs: &Value, _settings: &crate::Settings) -> Result<()> {
         match integer(inputs, "retentionDays") {
             Some(days) if !DAYS.contains(&days) => {
                 let nearest = DAYS.iter().find(|known| **known > days).unwrap_or(&3653);

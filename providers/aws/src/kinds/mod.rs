@@ -84,10 +84,16 @@ pub(crate) trait Handler: Send + Sync {
     /// What it declares about itself.
     fn spec(&self) -> &'static Spec;
 
-    /// Rules between inputs. Inputs may be unknown.
-    fn rules(&self, inputs: &Value) -> Result<()> {
-        let _ = inputs;
+    /// Rules between inputs, and with what the stack says about its account. Inputs may be unknown.
+    fn rules(&self, inputs: &Value, settings: &Settings) -> Result<()> {
+        let _ = (inputs, settings);
         Ok(())
+    }
+
+    /// What a name ends with that is left to us.
+    fn suffix(&self, inputs: &Value, settings: &Settings) -> Result<String> {
+        let _ = (inputs, settings);
+        Ok(String::new())
     }
 
     /// Inputs that hold policy documents or the like, which a stack file may write as maps: they become texts. `name.*`

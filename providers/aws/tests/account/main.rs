@@ -1,6 +1,7 @@
 //! The conformance suite for everything but clusters, against what others wrote to stand in for AWS.
 #![forbid(unsafe_code)]
 
+mod buckets;
 mod networks;
 
 use std::time::Duration;
@@ -328,70 +329,6 @@ async fn an_alias_of_another_key_is_left_alone() {
         let held = kms.describe_key().key_id("alias/taken").send().await.unwrap();
         assert_eq!(held.key_metadata().unwrap().key_id(), theirs);
     }
-}
-
-#[tokio::test]
-async fn bucket() {
-    for server in both() {
-        let inputs =
-            r#"{ "lifecycle": [{ "id": "expire", "expirationDays": 30 }], "tags": { "team": "obs" } }"#;
-        let mut case = case(urn("aws:s3/Bucket", "loki"), inputs);
-        let over = r#"{ "lifecycle": [], "tlsOnly": false, "encryption": { "algorithm": "aws:kms" },
-            "publicAccessBlock": false, "ownership": "BucketOwnerPreferred", "tags": { "owner": "me" } }"#;
-        case.updated = with(&case.inputs, over);
-        case.replaced = with(case.updated.as_ref().unwrap(), r#"{ "name": "dev-other" }"#);
-        run(&provider(&server).await, &case).await;
-    }
-}
-
-#[tokio::test]
-async fn a_bucket_with_all_its_parts() {
-    for server in both() {
-        let aws = provider(&server).await;
-        let target = urn("aws:s3/Bucket", "copy");
-        let target_inputs = aws.check(&target, Value::map()).unwrap();
-        let copy = create(&aws, &target, &target_inputs).await;
-        let arn = copy.outputs.text_at("arn").unwrap();
-        let inputs = format!(
-            r#"{{ "replication": {{ "role": "arn:aws:iam::123456789012:role/replicates", "destination": "{arn}" }},
-            "objectLock": {{ "mode": "GOVERNANCE", "days": 3 }},
-            "lifecycle": [
-                {{ "id": "retention", "expirationDays": 30 }},
-                {{ "id": "earlier-versions", "noncurrentExpirationDays": 7 }},
-                {{ "id": "unfinished-uploads", "abortUploadsDays": 7 }} ],
-            "policy": {{ "Version": "2012-10-17", "Statement": [{{ "Sid": "x", "Effect": "Deny", "Principal": "*",
-                "Action": "s3:PutObject", "Resource": "arn:aws:s3:::dev-main/*" }}] }} }}"#
-        );
-        let mut case = case(urn("aws:s3/Bucket", "main"), &inputs);
-        case.updated = with(&case.inputs, r#"{ "replication": null, "policy": null }"#);
-        run(&aws, &case).await;
-    }
-}
-
-#[tokio::test]
-async fn a_bucket_without_tags_is_ours_only_when_it_is_younger_than_the_intent() {
-    let Some(moto) = plinth_emulators::moto() else { return };
-    let aws = provider(&moto).await;
-    let s3 = aws_sdk_s3::config::Builder::from(&config(&moto).await).force_path_style(true).build();
-    let s3 = aws_sdk_s3::Client::from_conf(s3);
-    let urn = urn("aws:s3/Bucket", "loki");
-    let inputs = aws.check(&urn, Value::map()).unwrap();
-    let request = Request { urn: &urn, inputs: &inputs, connection: None };
-    // What a crash between the two calls leaves, in a store that takes no tags with a create.
-    let intended =
-        Context { token: uuid::Uuid::now_v7().to_string(), ..Context::new("dev", Duration::from_secs(30)) };
-    let place =
-        aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(REGION.into()).build();
-    s3.create_bucket().bucket("dev-loki").create_bucket_configuration(place).send().await.unwrap();
-    assert!(aws.find(&intended, request).await.unwrap().is_some());
-    assert!(aws.find(&Context::new("dev", Duration::from_secs(30)), request).await.unwrap().is_none());
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    let later =
-        Context { token: uuid::Uuid::now_v7().to_string(), ..Context::new("dev", Duration::from_secs(30)) };
-    assert!(aws.find(&later, request).await.unwrap().is_none(), "it was there before");
-    assert_eq!(aws.create(&later, request).await.unwrap_err().class, Class::AlreadyExists);
-    s3.put_object().bucket("dev-loki").key("theirs").send().await.unwrap();
-    assert!(aws.find(&intended, request).await.unwrap().is_none(), "somebody uses it");
 }
 
 #[tokio::test]

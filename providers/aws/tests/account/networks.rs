@@ -5,7 +5,7 @@ use std::time::Duration;
 use plinth_aws::Aws;
 use plinth_emulators::Boto;
 use plinth_provider::conformance::run;
-use plinth_provider::{Context, Provider, ReadRequest, Recorded, Request, Urn, Value};
+use plinth_provider::{Class, Context, PreviewRequest, Provider, ReadRequest, Recorded, Request, Urn, Value};
 
 use crate::{REGION, both, case, create, json, provider, urn};
 
@@ -120,6 +120,18 @@ async fn what_is_left_of_a_forgotten_stack_is_found_by_its_marks_and_goes() {
     let drift = other.drift(&first, &live);
     assert_eq!(drift.len(), 1, "{drift:?}");
     assert_eq!(drift[0].path.to_string(), "name");
+    // Who has not read it yet is told to.
+    let asked = PreviewRequest {
+        urn: &urn,
+        inputs: &inputs,
+        connection: None,
+        recorded: Some(&first),
+        replaces: false,
+        dependencies: &[],
+        take_over: &[],
+    };
+    let refused = other.preview_many(&context(), &[asked]).await.remove(0).unwrap_err();
+    assert_eq!(refused.class, Class::Conflict, "{refused:?}");
     other.delete(&context(), &first).await.unwrap();
     assert_eq!(parts(&boto), [""; 0]);
     assert_eq!(other.read(&context(), ReadRequest { recorded: &first }).await.unwrap(), None);

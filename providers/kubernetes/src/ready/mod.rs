@@ -16,7 +16,7 @@ use crate::schema;
 use crate::tree;
 
 pub(crate) use custom::is_reported;
-pub(crate) use pods::{Trouble, trouble};
+pub(crate) use pods::{Trouble, carries, trouble};
 
 /// How far an object is.
 #[derive(Debug, Clone, PartialEq, Eq)]

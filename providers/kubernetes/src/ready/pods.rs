@@ -34,6 +34,13 @@ pub(super) fn pod(object: &Json) -> State {
     }
 }
 
+/// Whether every container of a pod has a variable of this name.
+pub(crate) fn carries(pod: &Json, variable: &str) -> bool {
+    tree::items(pod, "spec.containers").all(|container| {
+        tree::items(container, "env").any(|entry| tree::text(entry, "name") == Some(variable))
+    })
+}
+
 /// What keeps a pod from becoming ready, if it says so.
 pub(crate) fn trouble(pod: &Json) -> Option<Trouble> {
     let name = tree::text(pod, "metadata.name").unwrap_or("pod");

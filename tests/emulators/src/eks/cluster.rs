@@ -18,7 +18,8 @@ pub(super) fn minor(version: &str) -> u32 {
 }
 
 /// What a cluster is described with only when it was asked for.
-const FURTHER: [&str; 7] = [
+const FURTHER: [&str; 8] = [
+    "outpostConfig",
     "encryptionConfig",
     "zonalShiftConfig",
     "controlPlaneScalingConfig",

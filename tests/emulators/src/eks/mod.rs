@@ -110,6 +110,20 @@ pub struct Eks {
     shared: Arc<Shared>,
 }
 
+/// Who pods are: the part of EKS that answers to the webhook in its clusters.
+#[derive(Clone)]
+pub struct PodIdentities(Arc<Shared>);
+
+impl PodIdentities {
+    /// Since when the pods of a service account have a role, in seconds since 1970.
+    pub fn since(&self, cluster: &str, namespace: &str, account: &str) -> Option<f64> {
+        let world = self.0.world();
+        let associations = &world.clusters.get(cluster)?.associations;
+        let fits = |doc: &Value| doc["namespace"] == namespace && doc["serviceAccount"] == account;
+        associations.values().find(|thing| fits(&thing.doc))?.doc["createdAt"].as_f64()
+    }
+}
+
 impl std::fmt::Debug for Eks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Eks").field("background", &self.background).finish_non_exhaustive()
@@ -166,6 +180,11 @@ impl Eks {
     pub fn kubernetes(&self, endpoint: &str, authority: &str) {
         let mut world = self.shared.world();
         world.endpoint = Some((endpoint.to_owned(), authority.to_owned()));
+    }
+
+    /// Who pods are in its clusters.
+    pub fn identities(&self) -> PodIdentities {
+        PodIdentities(Arc::clone(&self.shared))
     }
 
     /// Decides from now on what becomes of each call.

@@ -430,6 +430,14 @@ impl Handler for Stack {
 
     async fn preview(&self, call: &Call<'_>, request: &PreviewRequest<'_>) -> Result<Preview> {
         let warnings = match request.recorded {
+            // Taken for what was recorded, and gone since: reading it tells.
+            Some(recorded) if described(call, &recorded.id).await?.is_none() => {
+                return Err(Error::new(
+                    Class::Conflict,
+                    format!("the CloudFormation stack {} is gone", recorded.id),
+                )
+                .help("plan again with `--refresh always`"));
+            }
             Some(recorded) => change_set::preview(call, &recorded.id).await?,
             None => Vec::new(),
         };

@@ -236,7 +236,7 @@ impl Handler for AccessEntry {
         &SPEC
     }
 
-    fn rules(&self, inputs: &Value) -> Result<()> {
+    fn rules(&self, inputs: &Value, _settings: &crate::Settings) -> Result<()> {
         let chosen = inputs.get("username").is_some() || !texts(inputs, "groups").is_empty();
         if is_of_nodes(inputs.text_at("type")) && chosen {
             return Err(Error::invalid("EKS gives nodes their name and groups itself")
@@ -385,8 +385,9 @@ mod tests {
         let inputs = |of: &str, count: usize| {
             Value::from([("type", Value::from(of)), ("policies", Value::List(vec![policy.clone(); count]))])
         };
-        assert!(AccessEntry.rules(&inputs("STANDARD", 1)).is_ok());
-        assert!(AccessEntry.rules(&inputs("EC2_LINUX", 1)).is_err());
-        assert!(AccessEntry.rules(&inputs("STANDARD", 2)).is_err());
+        let settings = crate::Settings::new("eu-central-1");
+        assert!(AccessEntry.rules(&inputs("STANDARD", 1), &settings).is_ok());
+        assert!(AccessEntry.rules(&inputs("EC2_LINUX", 1), &settings).is_err());
+        assert!(AccessEntry.rules(&inputs("STANDARD", 2), &settings).is_err());
     }
 }

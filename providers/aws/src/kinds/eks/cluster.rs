@@ -248,7 +248,7 @@ impl Handler for Cluster {
         &fields::SPEC
     }
 
-    fn rules(&self, inputs: &Value) -> Result<()> {
+    fn rules(&self, inputs: &Value, _settings: &crate::Settings) -> Result<()> {
         fields::rules(inputs)
     }
 

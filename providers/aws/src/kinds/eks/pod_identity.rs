@@ -129,7 +129,7 @@ impl Handler for PodIdentityAssociation {
         &SPEC
     }
 
-    fn rules(&self, inputs: &Value) -> Result<()> {
+    fn rules(&self, inputs: &Value, _settings: &crate::Settings) -> Result<()> {
         if inputs.get("policy").is_some() && inputs.get("disableSessionTags") == Some(&Value::Bool(false)) {
             return Err(Error::invalid(
                 "a policy and session tags do not go together: EKS packs both into one session",
@@ -146,6 +146,14 @@ impl Handler for PodIdentityAssociation {
             inputs.set(&"policy".into(), said.to_string().into());
         }
         inputs
+    }
+
+    fn predict(&self, inputs: &Value, recorded: Option<&Recorded>) -> Value {
+        let Some(recorded) = recorded else { return Value::Unknown };
+        let mut outputs = recorded.outputs.clone();
+        // Pods are made anew by it.
+        outputs.set(&"roleArn".into(), inputs.get("roleArn").cloned().unwrap_or(Value::Unknown));
+        outputs
     }
 
     fn identity(&self, inputs: &Value) -> Option<String> {

@@ -2,8 +2,9 @@
 //! versioning, encryption, policy, lifecycle, replication, object lock, tags.
 //!
 //! Here: its inputs and the order of the calls. How each part is written and read is in `parts`; the policy that
-//! refuses plain HTTP is in `policy`.
+//! refuses plain HTTP is in `policy`, and whose the name is in `namespace`.
 
+mod namespace;
 mod parts;
 mod policy;
 
@@ -12,11 +13,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, BucketNamespace, CreateBucketConfiguration, Delete, ObjectIdentifier,
+};
 use plinth_provider::fields::{ANY, Field, Shape, TAGS};
 use plinth_provider::{Applied, Class, Error, Lane, Live, Path, Recorded, Result, Value};
 
 use super::{Call, Handler, Spec, There as Standing, text};
+use crate::Settings;
 use crate::error::{code, failed, is_missing, refused};
 use crate::marks::{self, Owner};
 use crate::wait::again;
@@ -41,6 +45,7 @@ const SPEC: Spec = Spec {
         Field::required("name", Shape::Text(bucket_name)).immutable(),
         // Another region than the stack's.
         Field::optional("region", ANY).immutable(),
+        Field::optional(namespace::KEY, namespace::SPACES).immutable(),
         Field::default("versioning", Shape::Boolean, || true.into()),
         Field::default(
             "encryption",
@@ -168,7 +173,21 @@ impl Handler for Bucket {
         &["policy"]
     }
 
-    fn rules(&self, inputs: &Value) -> Result<()> {
+    fn suffix(&self, inputs: &Value, settings: &Settings) -> Result<String> {
+        namespace::suffix(inputs, settings)
+    }
+
+    fn comparable(&self, inputs: &Value) -> Value {
+        let mut inputs = inputs.clone();
+        // What it is without a word.
+        if !namespace::is_own(&inputs) {
+            inputs.remove(&namespace::KEY.into());
+        }
+        inputs
+    }
+
+    fn rules(&self, inputs: &Value, settings: &Settings) -> Result<()> {
+        namespace::rules(inputs, settings)?;
         let unversioned = inputs.get("versioning") == Some(&Value::Bool(false));
         match ["replication", "objectLock"].into_iter().find(|part| inputs.get(part).is_some()) {
             Some(part) if unversioned => {
@@ -199,11 +218,13 @@ impl Handler for Bucket {
             .set_tags(Some(parts::tag_list(&marks::tags(call.urn, call.inputs))?))
             .build();
         let locked = call.inputs.get("objectLock").is_some();
+        let space = namespace::is_own(call.inputs).then_some(BucketNamespace::AccountRegional);
         let make = || async {
             let made = s3(call)
                 .create_bucket()
                 .bucket(name)
                 .create_bucket_configuration(configuration.clone())
+                .set_bucket_namespace(space.clone())
                 .set_object_lock_enabled_for_bucket(locked.then_some(true))
                 .send()
                 .await;

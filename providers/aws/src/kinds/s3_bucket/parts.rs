@@ -19,7 +19,7 @@ use aws_sdk_s3::types::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use plinth_provider::{Class, Error, Result, Value};
 
-use super::{Tags, policy};
+use super::{Tags, namespace, policy};
 use crate::error::{failed, is_missing, refused};
 use crate::kinds::{Call, integer};
 use crate::wait::again;
@@ -77,6 +77,9 @@ pub(super) async fn read(call: &Call<'_>, name: &str) -> Result<(Value, Tags)> {
     let mut inputs = Value::from([("name", Value::from(name))]);
     if let Some(region) = call.inputs.get("region") {
         inputs.set(&"region".into(), region.clone());
+    }
+    if call.inputs.get(namespace::KEY).is_some() {
+        inputs.set(&namespace::KEY.into(), namespace::of(name, super::region(call)).into());
     }
     let mut set = |key: &str, value: Value| inputs.set(&key.into(), value);
 

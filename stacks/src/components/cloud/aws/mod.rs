@@ -329,7 +329,15 @@ fn identity(build: &mut Build<'_>, site: &Site<'_>, cluster: &Urn, part: kit::Pa
     inputs.insert("roleArn".to_owned(), build.output(&role, "arn").into());
     inputs.insert("tags".to_owned(), site.tags.clone());
     let urn = build.resource(POD_IDENTITY, &part.name(), &inputs);
-    let identity = kit::Identity { needs: vec![urn], ..kit::Identity::default() };
+    // An association reaches pods at their admission and never after.
+    let marks = [("plinth.dev/identity", "id"), ("plinth.dev/identity-role", "roleArn")]
+        .map(|(mark, output)| (mark.to_owned(), build.output(&urn, output)));
+    let identity = kit::Identity {
+        needs: vec![urn],
+        marks: marks.into_iter().collect(),
+        variable: Some("AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        ..kit::Identity::default()
+    };
     build.foundation.identities.insert(part, identity);
 }
 

@@ -52,6 +52,16 @@ pub(super) const SPEC: Spec = Spec {
                 Field::optional("nodeRoleArn", Shape::Text(arn)),
             ]),
         ),
+        // A local cluster, whose control plane is on an Outpost and stays as it was made.
+        Field::optional(
+            "outpostConfig",
+            Shape::Object(&[
+                Field::required("outpostArns", Shape::Set(&Shape::Text(arn))),
+                Field::required("controlPlaneInstanceType", ANY),
+                Field::optional("placementGroup", ANY),
+            ]),
+        )
+        .immutable(),
         // Where nodes and pods outside of AWS are.
         Field::optional(
             "remoteNetworks",
@@ -130,6 +140,7 @@ pub(super) fn rules(inputs: &Value) -> Result<()> {
     }
     if let Some(subnets) = inputs.get("subnetIds").and_then(Value::as_list)
         && subnets.len() < 2
+        && inputs.get("outpostConfig").is_none()
         && !subnets.iter().any(Value::has_unknown)
     {
         return Err(Error::invalid("a control plane needs subnets in at least two zones")
@@ -143,6 +154,13 @@ pub(super) fn rules(inputs: &Value) -> Result<()> {
         return Err(Error::invalid("the cluster's address is public, and nobody may use it")
             .at("publicCidrs".into())
             .help("name the ranges that may, or set `publicAccess: false`"));
+    }
+    if let Some(outposts) = inputs.get("outpostConfig").and_then(|held| held.get("outpostArns")?.as_list())
+        && outposts.len() != 1
+    {
+        return Err(
+            Error::invalid("a local cluster is on one Outpost").at("outpostConfig.outpostArns".into())
+        );
     }
     auto_mode(inputs)
 }

@@ -2,16 +2,17 @@
 //! control plane's own parts; in EKS's words and back.
 
 use aws_sdk_eks::types::{
-    BlockStorage, Cluster as Described, ComputeConfigRequest, ElasticLoadBalancing,
-    HorizontalPodAutoscalerControllerConfigRequest, KubeApiServerConfigRequest,
+    BlockStorage, Cluster as Described, ComputeConfigRequest, ControlPlanePlacementRequest,
+    ElasticLoadBalancing, HorizontalPodAutoscalerControllerConfigRequest, KubeApiServerConfigRequest,
     KubeControllerManagerConfigRequest, KubeSchedulerConfigRequest, NodeResourcesFitConfig,
-    PodGcControllerConfigRequest, RemoteNetworkConfigRequest, RemoteNodeNetwork, RemotePodNetwork,
-    ScoringStrategy, ScoringStrategyType, ServiceNodePortRange, StorageConfigRequest,
+    OutpostConfigRequest, PodGcControllerConfigRequest, RemoteNetworkConfigRequest, RemoteNodeNetwork,
+    RemotePodNetwork, ScoringStrategy, ScoringStrategyType, ServiceNodePortRange, StorageConfigRequest,
 };
-use plinth_provider::{Diff, Path, Value};
+use plinth_provider::{Diff, Error, Path, Result, Value};
 
 use super::super::{integer_at, is_on, list, texts};
 use super::fields;
+use crate::kinds::text;
 
 /// Auto Mode, whose three parts EKS only takes together.
 pub(super) struct AutoMode {
@@ -36,6 +37,20 @@ pub(super) fn auto_mode(inputs: &Value) -> Option<AutoMode> {
             .block_storage(BlockStorage::builder().enabled(on).build())
             .build(),
     })
+}
+
+/// The Outpost of a local cluster.
+pub(super) fn outpost(inputs: &Value) -> Result<Option<OutpostConfigRequest>> {
+    let Some(wanted) = inputs.get("outpostConfig") else { return Ok(None) };
+    let group = wanted.text_at("placementGroup");
+    let built = OutpostConfigRequest::builder()
+        .set_outpost_arns(Some(texts(wanted, "outpostArns")))
+        .control_plane_instance_type(text(wanted, "controlPlaneInstanceType")?)
+        .set_control_plane_placement(
+            group.map(|group| ControlPlanePlacementRequest::builder().group_name(group).build()),
+        )
+        .build();
+    built.map(Some).map_err(|error| Error::invalid(error.to_string()).at("outpostConfig".into()))
 }
 
 /// Networks outside of AWS as they are asked for.
@@ -108,6 +123,16 @@ pub(super) fn inputs(cluster: &Described, asked: &Value, inputs: &mut Value) {
             }
         }
         inputs.set(&"autoMode".into(), held);
+    }
+    if let Some(outpost) = cluster.outpost_config() {
+        let mut held = Value::from([
+            ("outpostArns", list(outpost.outpost_arns().iter().map(String::as_str))),
+            ("controlPlaneInstanceType", outpost.control_plane_instance_type().into()),
+        ]);
+        if let Some(group) = outpost.control_plane_placement().and_then(|held| held.group_name()) {
+            held.set(&"placementGroup".into(), group.into());
+        }
+        inputs.set(&"outpostConfig".into(), held);
     }
     let remote = cluster.remote_network_config();
     if remote.is_some() || asked.get("remoteNetworks").is_some() {
@@ -220,6 +245,22 @@ mod tests {
         assert!(auto_mode(&Value::map()).is_none());
         let dropped = with_dropped(&Value::map(), &mode(true, "r"));
         assert_eq!(dropped.get("autoMode"), Some(&Value::from([("enabled", false)])));
+    }
+
+    #[test]
+    fn an_outpost_is_for_good() {
+        let on = |kind: &str| {
+            let outposts = list(["arn:aws:outposts:eu-central-1:123456789012:outpost/op-1"]);
+            let held = [("outpostArns", outposts), ("controlPlaneInstanceType", kind.into())];
+            Value::from([("outpostConfig", Value::from(held))])
+        };
+        let asked = outpost(&on("m5.large")).unwrap().unwrap();
+        assert_eq!((asked.outpost_arns().len(), asked.control_plane_instance_type()), (1, "m5.large"));
+        assert!(outpost(&Value::map()).unwrap().is_none());
+        let schema = fields::SPEC.schema();
+        for other in [on("m5.xlarge"), Value::map()] {
+            assert!(matches!(Diff::structural(&schema, &on("m5.large"), &other), Diff::Replace { .. }));
+        }
     }
 
     #[test]

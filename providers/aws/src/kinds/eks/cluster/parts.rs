@@ -256,6 +256,7 @@ pub(super) async fn create(call: &Call<'_>, name: &str) -> Result<()> {
         .set_compute_config(mode.as_ref().map(|mode| mode.compute.clone()))
         .set_storage_config(mode.map(|mode| mode.storage))
         .set_remote_network_config(more::remote_networks(inputs))
+        .set_outpost_config(more::outpost(inputs)?)
         .set_kube_api_server_config(components.api_server)
         .set_kube_scheduler_config(components.scheduler)
         .set_kube_controller_manager_config(components.controllers)

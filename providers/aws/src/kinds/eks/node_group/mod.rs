@@ -181,7 +181,7 @@ impl Handler for NodeGroup {
         &fields::SPEC
     }
 
-    fn rules(&self, inputs: &Value) -> Result<()> {
+    fn rules(&self, inputs: &Value, _settings: &crate::Settings) -> Result<()> {
         fields::rules(inputs)
     }
 
