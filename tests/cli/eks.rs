@@ -428,6 +428,49 @@ fn what_is_left_of_a_cluster_is_listed_and_not_touched() {
     });
 }
 
+/// Something that acts in the role of the service account.
+const WORKLOAD: &str = r#"
+  - { kind: "k8s:v1/ServiceAccount", name: loki-account, inputs: { metadata: { name: loki, namespace: "${logs.metadata.name}" } } }
+  - kind: k8s:apps/v1/Deployment
+    name: writer
+    inputs:
+      metadata: { name: writer, namespace: "${logs.metadata.name}", annotations: { plinth.dev/admitted-with: AWS_CONTAINER_CREDENTIALS_FULL_URI } }
+      spec:
+        replicas: 2
+        selector: { matchLabels: { app: writer } }
+        template:
+          metadata: { labels: { app: writer }, annotations: { plinth.dev/identity: "${loki.id}" } }
+          spec: { serviceAccountName: loki, containers: [ { name: writer, image: "busybox:1" } ] }
+"#;
+
+#[test]
+fn pods_that_were_admitted_before_their_identity_are_made_anew() {
+    in_an_account(|account| {
+        account.sandbox.write("stacks/eks.yaml", STACK.to_owned() + WORKLOAD);
+        account.door.is_late(2);
+        let made = account.plinth(&["apply", "--yes", "--json"]).expect(0);
+        assert_eq!(made.counts()[0], ALL + 2);
+        assert_eq!(account.door.unknown(), 2);
+        assert!(made.out.contains("was admitted without AWS_CONTAINER_CREDENTIALS_FULL_URI"), "{}", made.out);
+        account.plinth(&["plan", "--refresh", "always"]).expect(0);
+        // Another association is another identity: what has the old one is rolled.
+        account.sandbox.edit(
+            "stacks/eks.yaml",
+            "serviceAccount: loki, roleArn",
+            "serviceAccount: other, roleArn",
+        );
+        account.sandbox.edit("stacks/eks.yaml", "serviceAccountName: loki,", "serviceAccountName: other,");
+        account.sandbox.edit(
+            "stacks/eks.yaml",
+            "metadata: { name: loki, namespace: \"${logs",
+            "metadata: { name: other, namespace: \"${logs",
+        );
+        let other = account.plinth(&["apply", "--yes", "--json"]).expect(0);
+        assert_eq!(other.counts(), [0, 1, 2, 0, 0], "{}", other.out);
+        account.is_gone();
+    });
+}
+
 #[test]
 fn nodes_of_another_kind_come_before_the_old_ones_go_and_insights_stop_an_upgrade() {
     in_an_account(|account| {

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::Settings;
 use crate::error::{chain, refused};
+use crate::retry::QuotasAreFinal;
 
 /// Who the credentials belong to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,13 +73,18 @@ impl Clients {
         // Stores that imitate S3 have no host name per bucket; an address of their own says that it is one.
         let imitation = config.endpoint_url().is_some() || settings.s3_path_style;
         let s3 = S3Config::from(&config).force_path_style(imitation).build();
+        let eks = aws_sdk_eks::config::Builder::from(&config).retry_classifier(QuotasAreFinal).build();
+        let iam = aws_sdk_iam::config::Builder::from(&config).retry_classifier(QuotasAreFinal).build();
+        let kms = aws_sdk_kms::config::Builder::from(&config).retry_classifier(QuotasAreFinal).build();
+        let cloudformation =
+            aws_sdk_cloudformation::config::Builder::from(&config).retry_classifier(QuotasAreFinal).build();
         Ok(Self {
             identity,
-            eks: aws_sdk_eks::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
-            kms: aws_sdk_kms::Client::new(&config),
+            eks: aws_sdk_eks::Client::from_conf(eks),
+            iam: aws_sdk_iam::Client::from_conf(iam),
+            kms: aws_sdk_kms::Client::from_conf(kms),
             s3: aws_sdk_s3::Client::from_conf(s3),
-            cloudformation: aws_sdk_cloudformation::Client::new(&config),
+            cloudformation: aws_sdk_cloudformation::Client::from_conf(cloudformation),
             config,
         })
     }

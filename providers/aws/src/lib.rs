@@ -20,6 +20,7 @@ mod names;
 pub mod permissions;
 mod provider;
 mod rehearsal;
+mod retry;
 mod settings;
 mod token;
 mod wait;

@@ -94,6 +94,14 @@ async fn a_bucket_in_the_accounts_own_space_stays_there() {
     }
 }
 
+/// Whether all of a request has come.
+fn is_whole(text: &str) -> bool {
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let head = head.to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    body.len() >= length.unwrap_or(0)
+}
+
 /// A server that keeps what it is asked, and says yes to it; there is nothing yet.
 async fn listening(heads: Arc<Mutex<Vec<String>>>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -107,10 +115,11 @@ async fn listening(heads: Arc<Mutex<Vec<String>>>) -> String {
                     let read = stream.read(&mut part).await.unwrap_or(0);
                     text.extend_from_slice(&part[..read]);
                     let so_far = String::from_utf8_lossy(&text).into_owned();
-                    match so_far.split_once("\r\n\r\n") {
-                        Some((head, _)) => break head.to_lowercase(),
-                        None if read == 0 => return,
-                        None => {}
+                    if so_far.contains("\r\n\r\n") && is_whole(&so_far) {
+                        break so_far.to_lowercase();
+                    }
+                    if read == 0 {
+                        return;
                     }
                 };
                 const IDENTITY: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/me</Arn><UserId>me</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
@@ -131,29 +140,43 @@ async fn listening(heads: Arc<Mutex<Vec<String>>>) -> String {
     url
 }
 
-#[tokio::test]
-async fn a_bucket_in_the_accounts_own_space_is_asked_for_there() {
+/// What S3 is asked for when a bucket is made.
+async fn asked_for(region: &str, inputs: &str) -> (String, String) {
     let heads = Arc::default();
     let url = listening(Arc::clone(&heads)).await;
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .region(Region::new(REGION))
+        .region(Region::new(region.to_owned()))
         .endpoint_url(url)
         .credentials_provider(aws_credential_types::Credentials::new("test", "test", None, None, "test"))
         .load()
         .await;
-    let settings = Settings { account_id: Some("123456789012".to_owned()), ..Settings::new(REGION) };
+    let settings = Settings { account_id: Some("123456789012".to_owned()), ..Settings::new(region) };
     let aws = Aws::with_config(settings, config);
     let urn = urn("aws:s3/Bucket", "logs");
+    let inputs = aws.check(&urn, json(inputs)).unwrap();
+    let name = inputs.text_at("name").unwrap().to_owned();
+    let context = Context::new("dev", Duration::from_secs(5));
+    // What comes after the bucket itself is of no interest here.
+    let _ = aws.create(&context, Request { urn: &urn, inputs: &inputs, connection: None }).await;
+    let heads: Vec<String> = std::mem::take(&mut *heads.lock().unwrap());
+    let made = heads.iter().find(|head| head.starts_with("put /") && head.contains(&name));
+    (name, made.unwrap_or_else(|| panic!("{heads:?}")).clone())
+}
+
+#[tokio::test]
+async fn a_bucket_in_the_accounts_own_space_is_asked_for_there() {
     for (inputs, asked) in [(r#"{ "bucketNamespace": "account-regional" }"#, true), ("{}", false)] {
-        let inputs = aws.check(&urn, json(inputs)).unwrap();
-        let name = inputs.text_at("name").unwrap().to_owned();
+        let (name, made) = asked_for(REGION, inputs).await;
         assert_eq!(name, if asked { "dev-logs-123456789012-eu-central-1-an" } else { "dev-logs" });
-        let context = Context::new("dev", Duration::from_secs(20));
-        // What comes after the bucket itself is of no interest here.
-        let _ = aws.create(&context, Request { urn: &urn, inputs: &inputs, connection: None }).await;
-        let heads: Vec<String> = std::mem::take(&mut *heads.lock().unwrap());
-        let made = heads.iter().find(|head| head.starts_with("put /") && head.contains(&name));
-        let made = made.unwrap_or_else(|| panic!("{heads:?}"));
         assert_eq!(made.contains("x-amz-bucket-namespace: account-regional"), asked, "{made}");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_is_placed_by_name_but_in_the_first_region() {
+    for (region, place) in [("us-east-1", None), ("eu-west-1", Some("eu-west-1"))] {
+        let (_, made) = asked_for(region, "{}").await;
+        let said = made.split("<locationconstraint>").nth(1).and_then(|rest| rest.split('<').next());
+        assert_eq!(said, place, "{made}");
     }
 }

@@ -190,3 +190,34 @@ async fn nothing_but_what_a_forgotten_stack_of_the_same_resource_made_is_touched
     assert_eq!(parts(&boto), kept);
     assert_eq!(aws.read(&context(), ReadRequest { recorded: &ours }).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn interfaces_that_nodes_left_go_with_their_network() {
+    let Some(server) = plinth_emulators::moto() else { return };
+    let Some(boto) = plinth_emulators::boto(&server.url(), REGION) else { return };
+    let aws = provider(&server).await;
+    let main = urn("aws:cloudformation/Stack", "network");
+    let ours = made(&aws, &main, network("dev-network", "Delete")).await;
+    // The network plugin's, free again since its machine is gone; and somebody's in another network.
+    boto.run(
+        r#"
+ec2 = client("ec2")
+def interface(subnet):
+    made = ec2.create_network_interface(SubnetId=subnet["SubnetId"])["NetworkInterface"]["NetworkInterfaceId"]
+    ec2.create_tags(Resources=[made], Tags=[{"Key": "node.k8s.amazonaws.com/instance_id", "Value": "i-1"}])
+subnets = ec2.describe_subnets()["Subnets"]
+own = {one["VpcId"] for one in ec2.describe_vpcs()["Vpcs"] if one["IsDefault"]}
+interface(next(one for one in subnets if one["VpcId"] not in own))
+interface(next(one for one in subnets if one["VpcId"] in own))
+"#,
+    );
+    aws.delete(&context(), &ours).await.unwrap();
+    assert_eq!(parts(&boto), [""; 0]);
+    let left = boto.run(
+        r#"
+tagged = [{"Name": "tag-key", "Values": ["node.k8s.amazonaws.com/instance_id"]}]
+print(len(client("ec2").describe_network_interfaces(Filters=tagged)["NetworkInterfaces"]))
+"#,
+    );
+    assert_eq!(left.trim(), "1", "what is elsewhere stays");
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plinth_emulators::{AwsCall, AwsFault, Eks};
-use plinth_provider::{Class, Provider, Request};
+use plinth_provider::{Class, Provider, Request, Urn, Value};
 use serde_json::json;
 
 use super::support::{World, cluster, inputs, node_group, says, urn, with};
@@ -222,4 +222,35 @@ async fn pods_that_do_not_leave_are_told_of() {
     // The same again, once the budget is relaxed.
     let nodes = world.update(&nodes, &newer).await.unwrap();
     assert_eq!(nodes.outputs.text_at("version"), Some("1.35"));
+}
+
+#[tokio::test]
+async fn zones_that_take_a_control_plane_are_named() {
+    let eks = Eks::new();
+    let world = World::new(&eks.url()).await;
+    let mut inputs = cluster("1.35");
+    inputs.set(&"subnetIds".into(), Value::List(vec!["subnet-a".into(), "subnet-closed".into()]));
+    let refused = world.create(&urn("Cluster", "main"), &inputs).await.unwrap_err();
+    assert_eq!(refused.class, Class::Invalid);
+    assert!(says(&refused).contains("eu-central-1a, eu-central-1b"), "{refused:?}");
+    assert_eq!(refused.path.map(|path| path.to_string()).as_deref(), Some("subnetIds"));
+}
+
+#[tokio::test]
+async fn a_quota_is_final() {
+    let eks = Eks::new();
+    eks.judge(|call| match call.service.as_str() {
+        "kms" => AwsFault::Refuse(
+            400,
+            "LimitExceededException",
+            "The request was rejected because a quota was exceeded".to_owned(),
+        ),
+        _ => AwsFault::Pass,
+    });
+    let world = World::new(&eks.url()).await;
+    let key = Urn::new("dev", "aws:kms/Key", "secrets").unwrap();
+    let refused = world.create(&key, &Value::map()).await.unwrap_err();
+    assert!(says(&refused).contains("quota") && refused.class == Class::Invalid, "{refused:?}");
+    let asked = eks.take_seen().into_iter().filter(|call| call.service == "kms").count();
+    assert_eq!(asked, 1, "asking again changes nothing");
 }

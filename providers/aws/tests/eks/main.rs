@@ -4,5 +4,6 @@
 mod conformance;
 mod entrance;
 mod faults;
+mod immutables;
 mod support;
 mod upgrades;

@@ -192,6 +192,36 @@ async fn replicas_that_are_dropped_keep_their_number() {
 }
 
 #[tokio::test]
+async fn pods_that_are_admitted_without_what_a_webhook_gives_them_are_made_anew() {
+    let cluster = Cluster::start().await;
+    let deployment = |env: Json| {
+        json!({"metadata": {"name": "d", "annotations": {"plinth.dev/admitted-with": "WHO"}},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "d"}}, "template": {"metadata": {"labels": {"app": "d"}},
+                "spec": {"containers": [{"name": "c", "image": "nginx:1", "env": env}]}}}})
+    };
+    // No webhook gives it: each of them is made anew a few times, and then it is said.
+    let urn = Cluster::urn("apps/v1/Deployment", "d");
+    let error = cluster.try_create(&urn, &deployment(json!([]))).await.unwrap_err();
+    assert!(
+        error.message.contains("are admitted without WHO, also after 4 of them were made anew"),
+        "{error}"
+    );
+    let told = cluster.told.waiting.lock().unwrap().join("\n");
+    assert!(told.contains("was admitted without WHO; another one is made"), "{told}");
+    let request =
+        Request { urn: &urn, inputs: &cluster.check(&urn, &deployment(json!([]))), connection: None };
+    assert!(
+        cluster.provider.find(&cluster.context("s"), request).await.unwrap().is_some(),
+        "it is there nevertheless"
+    );
+    // Who carries it is left alone.
+    let other = deployment(json!([{"name": "WHO", "value": "me"}]));
+    let inputs = cluster.check(&urn, &other);
+    let found = cluster.try_create(&urn, &other).await.unwrap();
+    assert_eq!(found.inputs, inputs);
+}
+
+#[tokio::test]
 async fn a_bad_image_fails_early_and_says_why() {
     let cluster = Cluster::start().await;
     let deployment = json!({"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"app": "d"}},

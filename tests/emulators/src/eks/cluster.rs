@@ -104,6 +104,13 @@ pub(super) fn create(world: &mut World, ask: &Ask<'_>) -> Reply {
     if vpc["subnetIds"].as_array().is_none_or(|subnets| subnets.len() < 2) {
         return Err(invalid("Subnets specified must be in at least two different AZs"));
     }
+    // This zone takes none.
+    let closed = |subnet: &Value| subnet.as_str().is_some_and(|subnet| subnet.ends_with("-closed"));
+    if vpc["subnetIds"].as_array().is_some_and(|subnets| subnets.iter().any(closed)) {
+        let text = "Cannot create cluster because the targeted availability zone does not currently have sufficient capacity";
+        let zones = json!({ "clusterName": name, "validZones": ["eu-central-1a", "eu-central-1b"] });
+        return Err(Refused { more: zones, ..refused(400, "UnsupportedAvailabilityZoneException", text) });
+    }
     let access = &ask.body["accessConfig"];
     let or = |value: &Value, default: Value| if value.is_null() { default } else { value.clone() };
     let ranges = or(&vpc["publicAccessCidrs"], json!(["0.0.0.0/0"]));

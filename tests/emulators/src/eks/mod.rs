@@ -287,7 +287,7 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             world.advance();
             match answer(&mut world, &ask) {
                 Ok(value) => wire::json(&value),
-                Err(refused) => wire::refusal("eks", refused.status, refused.code, &refused.message),
+                Err(refused) => wire::refusal_of(&refused),
             }
         }
         ("cloudformation", Some(other)) => {

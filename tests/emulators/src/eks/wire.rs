@@ -15,10 +15,12 @@ pub(super) struct Refused {
     pub status: u16,
     pub code: &'static str,
     pub message: String,
+    /// What the error says beside its message.
+    pub more: Value,
 }
 
 pub(super) fn refused(status: u16, code: &'static str, message: impl Into<String>) -> Refused {
-    Refused { status, code, message: message.into() }
+    Refused { status, code, message: message.into(), more: json!({}) }
 }
 
 pub(super) fn missing(message: impl Into<String>) -> Refused {
@@ -70,6 +72,15 @@ pub(super) fn query(text: &str) -> HashMap<String, Vec<String>> {
 
 pub(super) fn json(value: &Value) -> Response {
     ([("content-type", "application/json")], value.to_string()).into_response()
+}
+
+/// A refusal of EKS with all that it says.
+pub(super) fn refusal_of(refused: &Refused) -> Response {
+    let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = [("content-type", "application/json"), ("x-amzn-errortype", refused.code)];
+    let mut body = refused.more.clone();
+    body["message"] = refused.message.as_str().into();
+    (status, headers, body.to_string()).into_response()
 }
 
 /// A refusal as the service words it: EKS in JSON with the code in a header, KMS in JSON with the code in the body, the

@@ -81,12 +81,7 @@ impl Strays {
 
     /// Removes them.
     pub async fn sweep(call: &Call<'_>) -> Result<()> {
-        let Self { held, .. } = Self::of(call).await?;
-        if held.is_empty() {
-            return Ok(());
-        }
-        held.unpin(call).await?;
-        held.remove(call).await
+        Self::of(call).await?.held.remove(call).await
     }
 }
 

@@ -78,10 +78,6 @@ impl Held {
         Ok(Self(held))
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(_, id)| id.as_str())
     }
@@ -102,8 +98,9 @@ impl Held {
         Ok(swept)
     }
 
-    /// Removes what a stack has left behind that is gone itself.
+    /// Removes what a stack has left behind that is gone itself, and what pins it.
     pub async fn remove(&self, call: &Call<'_>) -> Result<()> {
+        self.unpin(call).await?;
         for part in PARTS {
             for id in self.of(part.kind) {
                 call.context.reporter.waiting(&format!("removing {id}, which its stack has left behind"));

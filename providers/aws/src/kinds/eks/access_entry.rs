@@ -380,6 +380,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_bound_to_a_role_goes_with_it() {
+        let recorded = |kind: &str, id: &str, inputs: Value| Recorded {
+            urn: plinth_provider::Urn::new("dev", kind, "x").unwrap(),
+            id: id.to_owned(),
+            inputs,
+            outputs: Value::map(),
+            connection: None,
+            dependencies: Vec::new(),
+            options: plinth_provider::Options::default(),
+            unsettled: false,
+        };
+        let arn = "arn:aws:iam::1:role/admin";
+        let entry = recorded("aws:eks/AccessEntry", "e", Value::from([("principalArn", arn)]));
+        assert!(AccessEntry.lives_in(&entry, &recorded("aws:iam/Role", arn, Value::map())));
+        assert!(
+            !AccessEntry
+                .lives_in(&entry, &recorded("aws:iam/Role", "arn:aws:iam::1:role/other", Value::map()))
+        );
+    }
+
+    #[test]
     fn policies_are_for_people() {
         let policy = Value::from([("arn", "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy")]);
         let inputs = |of: &str, count: usize| {

@@ -167,6 +167,7 @@ fn same_key(call: &Call<'_>, live: &str) -> String {
 
 /// Writes what differs from `live`; everything, when the bucket is new.
 pub(super) async fn settle(call: &Call<'_>, name: &str, live: Option<&Value>) -> Result<()> {
+    let is_new = live.is_none();
     let differs = |key: &str| live.is_none_or(|live| call.inputs.get(key) != live.get(key));
     // Tags say whose it is: they come first, so that a create that is cut short is found again.
     set_tags(call, name).await?;
@@ -187,8 +188,10 @@ pub(super) async fn settle(call: &Call<'_>, name: &str, live: Option<&Value>) ->
         }
         // One change of a bucket at a time, says S3, also to calls that follow each other; and replication may not see
         // yet that versioning is on.
+        // And a bucket that was just made may not be seen by all of S3.
         let passes = |error: &Error| {
             error.class == Class::Conflict
+                || is_new && error.class == Class::NotFound
                 || error.message.contains("Versioning must be 'Enabled' on the bucket")
         };
         again(call.context, SETTLING, passes, || write(call, name, step)).await?;
