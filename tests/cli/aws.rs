@@ -62,15 +62,7 @@ impl Account {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.sandbox.command(args);
-        command
-            .args(["-s", "account", "--state", "s3://state/plinth"])
-            .env("AWS_ENDPOINT_URL", self.front.url())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ALLOW_HTTP", "true")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test");
-        command
+        self.sandbox.on_aws(&self.front.url(), "account", "test", args)
     }
 
     #[track_caller]

@@ -116,15 +116,7 @@ struct Cloud<'a> {
 
 impl Cloud<'_> {
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.sandbox.command(args);
-        command
-            .args(["-s", "aws", "--state", "s3://state/plinth"])
-            .env("AWS_ENDPOINT_URL", self.eks.url())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ALLOW_HTTP", "true")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", SECRET);
-        command
+        self.sandbox.on_aws(&self.eks.url(), "aws", SECRET, args)
     }
 
     #[track_caller]
@@ -174,6 +166,13 @@ fn the_platform_comes_up_on_aws_drifts_is_upgraded_and_goes() {
         cloud.plinth(&["plan", "--refresh", "always"]).expect(0);
         cloud.plinth(&["drift"]).expect(0);
         assert!(cloud.namespaces().contains("observability"));
+        // Pods have their identities, and are rolled when they get others.
+        let workloads = cloud.serving.kubectl(&["get", "statefulsets", "-A", "-o", "yaml"]).expect(0).out;
+        for mark in
+            ["plinth.dev/identity: a-", "plinth.dev/admitted-with: AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        {
+            assert!(workloads.contains(mark), "{mark}: {workloads}");
+        }
 
         // Somebody changes something of every kind, and all of it is seen and brought back.
         let stranger = cloud.boto.run(DRIFT);

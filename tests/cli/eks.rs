@@ -86,15 +86,7 @@ fn in_an_account(test: impl FnOnce(&Account)) {
 
 impl Account {
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.sandbox.command(args);
-        command
-            .args(["-s", "eks", "--state", "s3://state/plinth"])
-            .env("AWS_ENDPOINT_URL", self.eks.url())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ALLOW_HTTP", "true")
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test");
-        command
+        self.sandbox.on_aws(&self.eks.url(), "eks", "test", args)
     }
 
     #[track_caller]

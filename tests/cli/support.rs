@@ -117,6 +117,19 @@ impl Sandbox {
         command
     }
 
+    /// A command on a stack whose account, and its state with it, is at this address.
+    pub fn on_aws(&self, url: &str, stack: &str, secret: &str, args: &[&str]) -> Command {
+        let mut command = self.command(args);
+        command
+            .args(["-s", stack, "--state", "s3://state/plinth"])
+            .env("AWS_ENDPOINT_URL", url)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", secret);
+        command
+    }
+
     /// Sets an environment variable of every command from now on.
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));

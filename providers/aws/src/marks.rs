@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use plinth_provider::{Class, Error, Urn, Value};
+use plinth_provider::{Class, Error, Result, Urn, Value};
+
+use crate::kinds::Call;
 
 /// The stack that made it.
 pub(crate) const STACK: &str = "plinth.dev/stack";
@@ -92,6 +94,27 @@ pub(crate) fn changes(
     let gone =
         there.keys().filter(|key| had.contains_key(*key) && !wanted.contains_key(*key)).cloned().collect();
     (set, gone)
+}
+
+/// Brings the tags of a thing to those asked for, by the two calls that its service has for that.
+pub(crate) async fn settle<Putting, Removing>(
+    call: &Call<'_>,
+    there: &BTreeMap<String, String>,
+    put: impl FnOnce(BTreeMap<String, String>) -> Putting,
+    remove: impl FnOnce(Vec<String>) -> Removing,
+) -> Result<()>
+where
+    Putting: Future<Output = Result<()>>,
+    Removing: Future<Output = Result<()>>,
+{
+    let (set, gone) = changes(there, &tags(call.urn, call.inputs), call.was);
+    if !set.is_empty() {
+        put(set).await?;
+    }
+    if !gone.is_empty() {
+        remove(gone).await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(crate) const RETAIN_VOLUMES: &str = "plinth.dev/retain-volumes";
 /// Annotation on a CustomResourceDefinition: `"true"` deletes the objects of the kind with it.
 pub(crate) const DELETE_INSTANCES: &str = "plinth.dev/delete-instances";
 
-/// Annotation on what makes pods: a variable that an admission webhook gives to each of their containers. A pod that was
+/// Annotation on what makes pods: a variable that an admission webhook gives to their containers. A pod that was
 /// admitted without it never gets it, so it is evicted for another one.
 pub(crate) const ADMITTED_WITH: &str = "plinth.dev/admitted-with";
 

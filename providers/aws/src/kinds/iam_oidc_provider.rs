@@ -153,23 +153,17 @@ impl Handler for OidcProvider {
                 .await
                 .map_err(|error| failed("iam:UpdateOpenIDConnectProviderThumbprint", arn, error))?;
         }
-        let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs), call.was);
-        if !set.is_empty() {
-            iam.tag_open_id_connect_provider()
-                .open_id_connect_provider_arn(arn)
-                .set_tags(Some(tag_list(&set)?))
-                .send()
-                .await
-                .map_err(|error| failed("iam:TagOpenIDConnectProvider", arn, error))?;
-        }
-        if !gone.is_empty() {
-            iam.untag_open_id_connect_provider()
-                .open_id_connect_provider_arn(arn)
-                .set_tag_keys(Some(gone))
-                .send()
-                .await
-                .map_err(|error| failed("iam:UntagOpenIDConnectProvider", arn, error))?;
-        }
+        let put = async |set| {
+            let put = iam.tag_open_id_connect_provider().open_id_connect_provider_arn(arn);
+            let put = put.set_tags(Some(tag_list(&set)?)).send().await;
+            put.map(drop).map_err(|error| failed("iam:TagOpenIDConnectProvider", arn, error))
+        };
+        let remove = async |gone| {
+            let removed = iam.untag_open_id_connect_provider().open_id_connect_provider_arn(arn);
+            let removed = removed.set_tag_keys(Some(gone)).send().await;
+            removed.map(drop).map_err(|error| failed("iam:UntagOpenIDConnectProvider", arn, error))
+        };
+        marks::settle(call, &tags, put, remove).await?;
         Ok(Applied { id: there.id, outputs: there.outputs })
     }
 

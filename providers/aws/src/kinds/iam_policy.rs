@@ -177,15 +177,15 @@ impl Handler for Policy {
                 .await
                 .map_err(|error| failed("iam:CreatePolicyVersion", arn, error))?;
         }
-        let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs), call.was);
-        if !set.is_empty() {
-            let tagged = iam.tag_policy().policy_arn(arn).set_tags(Some(tag_list(&set)?)).send().await;
-            tagged.map_err(|error| failed("iam:TagPolicy", arn, error))?;
-        }
-        if !gone.is_empty() {
-            let untagged = iam.untag_policy().policy_arn(arn).set_tag_keys(Some(gone)).send().await;
-            untagged.map_err(|error| failed("iam:UntagPolicy", arn, error))?;
-        }
+        let put = async |set| {
+            let put = iam.tag_policy().policy_arn(arn).set_tags(Some(tag_list(&set)?)).send().await;
+            put.map(drop).map_err(|error| failed("iam:TagPolicy", arn, error))
+        };
+        let remove = async |gone| {
+            let removed = iam.untag_policy().policy_arn(arn).set_tag_keys(Some(gone)).send().await;
+            removed.map(drop).map_err(|error| failed("iam:UntagPolicy", arn, error))
+        };
+        marks::settle(call, &tags, put, remove).await?;
         Ok(Applied { id: there.id, outputs: there.outputs })
     }
 

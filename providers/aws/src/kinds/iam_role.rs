@@ -324,23 +324,15 @@ impl Handler for Role {
             }
         }
         self.settle(call, name, &there.inputs).await?;
-        let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs), call.was);
-        if !set.is_empty() {
-            iam.tag_role()
-                .role_name(name)
-                .set_tags(Some(tag_list(&set)?))
-                .send()
-                .await
-                .map_err(|error| failed("iam:TagRole", name, error))?;
-        }
-        if !gone.is_empty() {
-            iam.untag_role()
-                .role_name(name)
-                .set_tag_keys(Some(gone))
-                .send()
-                .await
-                .map_err(|error| failed("iam:UntagRole", name, error))?;
-        }
+        let put = async |set| {
+            let put = iam.tag_role().role_name(name).set_tags(Some(tag_list(&set)?)).send().await;
+            put.map(drop).map_err(|error| failed("iam:TagRole", name, error))
+        };
+        let remove = async |gone| {
+            let removed = iam.untag_role().role_name(name).set_tag_keys(Some(gone)).send().await;
+            removed.map(drop).map_err(|error| failed("iam:UntagRole", name, error))
+        };
+        marks::settle(call, &tags, put, remove).await?;
         Ok(Applied { id: there.id, outputs: there.outputs })
     }
 

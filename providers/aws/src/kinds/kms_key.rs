@@ -254,15 +254,15 @@ async fn settle(call: &Call<'_>, key: &KeyMetadata) -> Result<Applied> {
         let off = kms.disable_key_rotation().key_id(id).send().await;
         off.map_err(|error| failed("kms:DisableKeyRotation", id, error))?;
     }
-    let (set, gone) = marks::changes(&tags, &marks::tags(call.urn, call.inputs), call.was);
-    if !set.is_empty() {
-        let tagged = kms.tag_resource().key_id(id).set_tags(Some(tag_list(&set)?)).send().await;
-        tagged.map_err(|error| failed("kms:TagResource", id, error))?;
-    }
-    if !gone.is_empty() {
-        let untagged = kms.untag_resource().key_id(id).set_tag_keys(Some(gone)).send().await;
-        untagged.map_err(|error| failed("kms:UntagResource", id, error))?;
-    }
+    let put = async |set| {
+        let put = kms.tag_resource().key_id(id).set_tags(Some(tag_list(&set)?)).send().await;
+        put.map(drop).map_err(|error| failed("kms:TagResource", id, error))
+    };
+    let remove = async |gone| {
+        let removed = kms.untag_resource().key_id(id).set_tag_keys(Some(gone)).send().await;
+        removed.map(drop).map_err(|error| failed("kms:UntagResource", id, error))
+    };
+    marks::settle(call, &tags, put, remove).await?;
     if !wanted_on && key.key_state() == Some(&KeyState::Enabled) {
         let disabled = kms.disable_key().key_id(id).send().await;
         disabled.map_err(|error| failed("kms:DisableKey", id, error))?;

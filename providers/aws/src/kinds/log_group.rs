@@ -182,13 +182,15 @@ async fn settle(call: &Call<'_>, there: &There) -> Result<Applied> {
         };
     }
     let arn = there.live.outputs.text_at("arn").unwrap_or_default();
-    let (set, gone) = marks::changes(&there.tags, &marks::tags(call.urn, call.inputs), call.was);
-    if !set.is_empty() {
-        ask(&call.aws.config, "TagResource", &json!({ "resourceArn": arn, "tags": set })).await?;
-    }
-    if !gone.is_empty() {
-        ask(&call.aws.config, "UntagResource", &json!({ "resourceArn": arn, "tagKeys": gone })).await?;
-    }
+    let put = async |set: BTreeMap<String, String>| {
+        let put = json!({ "resourceArn": arn, "tags": set });
+        ask(&call.aws.config, "TagResource", &put).await.map(drop)
+    };
+    let remove = async |gone: Vec<String>| {
+        let removed = json!({ "resourceArn": arn, "tagKeys": gone });
+        ask(&call.aws.config, "UntagResource", &removed).await.map(drop)
+    };
+    marks::settle(call, &there.tags, put, remove).await?;
     Ok(Applied { id: there.live.id.clone(), outputs: there.live.outputs.clone() })
 }
 

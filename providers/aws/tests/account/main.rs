@@ -15,21 +15,29 @@ use plinth_provider::{Class, Context, Provider, ReadRequest, Recorded, Request, 
 const REGION: &str = "eu-central-1";
 
 async fn config(server: &Server) -> SdkConfig {
+    config_at(&server.url()).await
+}
+
+async fn config_at(url: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new(REGION))
-        .endpoint_url(server.url())
+        .endpoint_url(url)
         .credentials_provider(aws_credential_types::Credentials::new("test", "test", None, None, "test"))
         .load()
         .await
 }
 
 async fn provider(server: &Server) -> Aws {
+    provider_at(&server.url()).await
+}
+
+async fn provider_at(url: &str) -> Aws {
     let settings = Settings {
         poll: (Duration::from_millis(50), Duration::from_millis(200)),
         log_delay: Duration::ZERO,
         ..Settings::new(REGION)
     };
-    Aws::with_config(settings, config(server).await)
+    Aws::with_config(settings, config_at(url).await)
 }
 
 fn urn(kind: &str, name: &str) -> Urn {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use plinth_aws::Aws;
-use plinth_emulators::Boto;
+use plinth_emulators::{AwsFault, Boto, Eks};
 use plinth_provider::conformance::run;
 use plinth_provider::{Class, Context, PreviewRequest, Provider, ReadRequest, Recorded, Request, Urn, Value};
 
-use crate::{REGION, both, case, create, json, provider, urn};
+use crate::{REGION, both, case, create, json, provider, provider_at, urn};
 
 #[tokio::test]
 async fn a_network() {
@@ -220,4 +220,25 @@ print(len(client("ec2").describe_network_interfaces(Filters=tagged)["NetworkInte
 "#,
     );
     assert_eq!(left.trim(), "1", "what is elsewhere stays");
+}
+
+#[tokio::test]
+async fn who_may_not_look_for_what_was_left_makes_and_removes_networks_all_the_same() {
+    let Some(server) = plinth_emulators::moto() else { return };
+    let front = Eks::before(&server.url());
+    front.judge(|call| match call.service.as_str() {
+        "ec2" => AwsFault::Refuse(
+            403,
+            "UnauthorizedOperation",
+            "You are not authorized: ec2:DescribeTags".to_owned(),
+        ),
+        _ => AwsFault::Pass,
+    });
+    let aws = provider_at(&front.url()).await;
+    let main = urn("aws:cloudformation/Stack", "network");
+    let template = r#"{ "template": { "Resources": {
+        "Vpc": { "Type": "AWS::EC2::VPC", "Properties": { "CidrBlock": "10.8.0.0/16" } } } } }"#;
+    let ours = made(&aws, &main, json(template)).await;
+    aws.delete(&context(), &ours).await.unwrap();
+    assert_eq!(aws.read(&context(), ReadRequest { recorded: &ours }).await.unwrap(), None);
 }

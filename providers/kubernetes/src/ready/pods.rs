@@ -34,9 +34,9 @@ pub(super) fn pod(object: &Json) -> State {
     }
 }
 
-/// Whether every container of a pod has a variable of this name.
+/// Whether a container of a pod has a variable of this name. What another webhook adds later may be without it.
 pub(crate) fn carries(pod: &Json, variable: &str) -> bool {
-    tree::items(pod, "spec.containers").all(|container| {
+    tree::items(pod, "spec.containers").any(|container| {
         tree::items(container, "env").any(|entry| tree::text(entry, "name") == Some(variable))
     })
 }

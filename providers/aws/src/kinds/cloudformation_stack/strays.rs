@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plinth_provider::{Live, Result, Urn, Value};
+use plinth_provider::{Class, Live, Result, Urn, Value};
 
 use super::sweep::Held;
 use crate::ec2::{call as ec2, texts};
@@ -35,8 +35,21 @@ pub(super) struct Strays {
 }
 
 impl Strays {
-    /// Looks for them. Asks nothing where no network is made.
+    /// Looks for them. Asks nothing where no network is made. Who may not look is told once, and nothing is found.
     pub async fn of(call: &Call<'_>) -> Result<Self> {
+        match Self::look(call).await {
+            Err(error) if error.class == Class::Denied => {
+                let why = error.message;
+                call.context
+                    .reporter
+                    .warning(&format!("whether forgotten stacks have left anything is not known: {why}"));
+                Ok(Self::default())
+            }
+            found => found,
+        }
+    }
+
+    async fn look(call: &Call<'_>) -> Result<Self> {
         let template = text(call.inputs, "template")?;
         if !template.contains("AWS::EC2::") {
             return Ok(Self::default());

@@ -12,15 +12,14 @@ use plinth_provider::{Applied, Diff, Drift, Error, Lane, Live, Recorded, Result,
 use super::updates::{Begun, Of, Target, when_free};
 use super::versions::version;
 use super::{
-    Call, DEGRADED_LOOKS, PROPAGATION, all_tags, broken, client_token, cluster, exists_already, gone,
-    is_propagating, issues, keep, lane, names_cluster, node_groups, set_tags, settle_tags, tag_map, waits,
-    without,
+    Call, Going, PROPAGATION, all_tags, broken, client_token, cluster, exists_already, gone, is_propagating,
+    issues, keep, lane, names_cluster, node_groups, set_tags, settle_tags, tag_map, waits, without,
 };
 use crate::error::{failed, is_missing, refused};
 use crate::kinds::iam_role::arn;
 use crate::kinds::{Handler, Spec, There, text};
 use crate::marks::{self, Owner};
-use crate::wait::{Look, again, until};
+use crate::wait::again;
 
 /// The kind.
 pub(crate) struct AddOn;
@@ -320,23 +319,14 @@ async fn begin_update(call: &Call<'_>, cluster: &str, name: &str, version: &str)
 /// Waits until nothing is going on with the add-on. Without nodes, most of them cannot come up: then they are not waited
 /// for, and the first node group does that.
 async fn settled(call: &Call<'_>, cluster: &str, name: &str, nodes: bool) -> Result<Option<Addon>> {
-    let degraded = std::sync::atomic::AtomicU32::new(0);
-    until(call.context, call.settings.poll, || async {
-        let Some(add_on) = describe(call, cluster, name).await? else { return Ok(Look::Done(None)) };
-        let waiting = match add_on.status() {
-            Some(AddonStatus::Creating) => nodes,
-            Some(AddonStatus::Updating | AddonStatus::Deleting) => true,
-            Some(AddonStatus::Degraded) if nodes => {
-                degraded.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < DEGRADED_LOOKS
-            }
-            _ => false,
-        };
-        Ok(match waiting {
-            true => Look::Waiting(waits(&noun(name), status(&add_on), &health(&add_on))),
-            false => Look::Done(Some(add_on)),
-        })
-    })
-    .await
+    let going = |add_on: &Addon| match add_on.status() {
+        Some(AddonStatus::Creating) if nodes => Going::On,
+        Some(AddonStatus::Updating | AddonStatus::Deleting) => Going::On,
+        Some(AddonStatus::Degraded) if nodes => Going::Degraded,
+        _ => Going::Still,
+    };
+    let words = |add_on: &Addon| waits(&noun(name), status(add_on), &health(add_on));
+    super::settled(call, || describe(call, cluster, name), going, words).await
 }
 
 /// Waits for the add-ons that were made before there were nodes, now that there are. What is wrong with one of them is

@@ -18,8 +18,8 @@ use plinth_provider::{
 use super::updates::{Begun, Of, Target, when_free};
 use super::versions::{self, Minor};
 use super::{
-    Call, PROPAGATION, all_tags, broken, cidr, client_token, exists_already, gone, insights, is_propagating,
-    issues, lane, names_cluster, node_groups, settle_tags, tag_map, waits, without,
+    Call, Going, PROPAGATION, all_tags, broken, cidr, client_token, exists_already, gone, insights,
+    is_propagating, issues, lane, names_cluster, node_groups, settle_tags, tag_map, waits, without,
 };
 use crate::error::{failed, is_missing, refused};
 use crate::kinds::{Handler, Spec, There, text};
@@ -111,19 +111,17 @@ fn outputs(region: &str, cluster: &Described) -> Value {
 
 /// Waits until nothing is going on with the cluster itself. One that is being deleted is gone.
 async fn settled(call: &Call<'_>, name: &str) -> Result<Option<Described>> {
-    until(call.context, call.settings.poll, || async {
-        let Some(cluster) = describe(call, name).await? else { return Ok(Look::Done(None)) };
-        Ok(match cluster.status() {
-            Some(
-                ClusterStatus::Creating
-                | ClusterStatus::Updating
-                | ClusterStatus::Pending
-                | ClusterStatus::Deleting,
-            ) => Look::Waiting(waits(&noun(name), status(&cluster), &health(&cluster))),
-            _ => Look::Done(Some(cluster)),
-        })
-    })
-    .await
+    let going = |cluster: &Described| match cluster.status() {
+        Some(
+            ClusterStatus::Creating
+            | ClusterStatus::Updating
+            | ClusterStatus::Pending
+            | ClusterStatus::Deleting,
+        ) => Going::On,
+        _ => Going::Still,
+    };
+    let words = |cluster: &Described| waits(&noun(name), status(cluster), &health(cluster));
+    super::settled(call, || describe(call, name), going, words).await
 }
 
 impl Cluster {

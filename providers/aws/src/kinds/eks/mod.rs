@@ -17,6 +17,7 @@ mod updates;
 mod versions;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use plinth_provider::{Class, Error, Lane, Result, Value};
@@ -24,6 +25,7 @@ use plinth_provider::{Class, Error, Lane, Result, Value};
 use super::{Call, integer as integer_at, is_on, texts};
 use crate::error::{failed, is_missing, refused};
 use crate::marks;
+use crate::wait::{Look, until};
 
 pub(crate) use access_entry::AccessEntry;
 pub(crate) use add_on::AddOn;
@@ -85,17 +87,16 @@ fn tag_map(tags: Option<&HashMap<String, String>>) -> BTreeMap<String, String> {
 
 /// Brings the tags of anything in EKS to those asked for. These changes wait for no other.
 async fn settle_tags(call: &Call<'_>, arn: &str, there: &BTreeMap<String, String>) -> Result<()> {
-    let (set, gone) = marks::changes(there, &marks::tags(call.urn, call.inputs), call.was);
-    if !set.is_empty() {
+    let put = async |set: BTreeMap<String, String>| {
         let tags = Some(set.into_iter().collect());
         let put = call.aws.eks.tag_resource().resource_arn(arn).set_tags(tags).send().await;
-        put.map_err(|error| failed("eks:TagResource", arn, error))?;
-    }
-    if !gone.is_empty() {
-        let put = call.aws.eks.untag_resource().resource_arn(arn).set_tag_keys(Some(gone)).send().await;
-        put.map_err(|error| failed("eks:UntagResource", arn, error))?;
-    }
-    Ok(())
+        put.map(drop).map_err(|error| failed("eks:TagResource", arn, error))
+    };
+    let remove = async |gone| {
+        let removed = call.aws.eks.untag_resource().resource_arn(arn).set_tag_keys(Some(gone)).send().await;
+        removed.map(drop).map_err(|error| failed("eks:UntagResource", arn, error))
+    };
+    marks::settle(call, there, put, remove).await
 }
 
 /// The tags as they are compared: only where tags were asked for.
@@ -158,6 +159,40 @@ fn gone(what: &str) -> Error {
 
 fn list<T: Into<Value>>(texts: impl IntoIterator<Item = T>) -> Value {
     Value::List(texts.into_iter().map(Into::into).collect())
+}
+
+/// Where a thing is, as EKS tells it.
+enum Going {
+    /// Something is going on with it.
+    On,
+    /// It may heal by itself.
+    Degraded,
+    /// Nothing moves any more.
+    Still,
+}
+
+/// Waits until nothing is going on with a thing, and tells its status and health meanwhile; `None` when it is gone by then.
+/// One that stays degraded is in that state.
+async fn settled<T: Send, Looking>(
+    call: &Call<'_>,
+    look: impl Fn() -> Looking + Send + Sync,
+    going: impl Fn(&T) -> Going + Send + Sync,
+    words: impl Fn(&T) -> String + Send + Sync,
+) -> Result<Option<T>>
+where
+    Looking: Future<Output = Result<Option<T>>> + Send,
+{
+    let degraded = AtomicU32::new(0);
+    until(call.context, call.settings.poll, || async {
+        let Some(thing) = look().await? else { return Ok(Look::Done(None)) };
+        let waits = match going(&thing) {
+            Going::On => true,
+            Going::Degraded => degraded.fetch_add(1, Ordering::Relaxed) < DEGRADED_LOOKS,
+            Going::Still => false,
+        };
+        Ok(if waits { Look::Waiting(words(&thing)) } else { Look::Done(Some(thing)) })
+    })
+    .await
 }
 
 /// The names of a cluster's node groups.

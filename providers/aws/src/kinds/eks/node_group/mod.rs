@@ -10,13 +10,13 @@ use plinth_provider::{Applied, Diff, Error, Lane, Live, Recorded, Result, Value}
 use super::updates::{Begun, Of, Target, when_free};
 use super::versions::Minor;
 use super::{
-    Call, DEGRADED_LOOKS, PROPAGATION, add_on, broken, cluster, exists_already, gone, is_propagating, issues,
-    lane, names_cluster, settle_tags, tag_map, waits, without,
+    Call, Going, PROPAGATION, add_on, broken, cluster, exists_already, gone, is_propagating, issues, lane,
+    names_cluster, settle_tags, tag_map, waits, without,
 };
 use crate::error::{failed, is_missing, refused};
 use crate::kinds::{Handler, Spec, There, text};
 use crate::marks::{self, Owner};
-use crate::wait::{Look, again, until};
+use crate::wait::again;
 
 /// The kind.
 pub(crate) struct NodeGroup;
@@ -77,22 +77,13 @@ fn live(call: &Call<'_>, group: &Nodegroup) -> There {
 /// Waits until nothing is going on with the group. One that stays degraded is in that state; one that is being deleted is
 /// gone.
 async fn settled(call: &Call<'_>, cluster: &str, name: &str, heals: bool) -> Result<Option<Nodegroup>> {
-    let degraded = std::sync::atomic::AtomicU32::new(0);
-    until(call.context, call.settings.poll, || async {
-        let Some(group) = describe(call, cluster, name).await? else { return Ok(Look::Done(None)) };
-        let waiting = match group.status() {
-            Some(NodegroupStatus::Creating | NodegroupStatus::Updating | NodegroupStatus::Deleting) => true,
-            Some(NodegroupStatus::Degraded) if heals => {
-                degraded.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < DEGRADED_LOOKS
-            }
-            _ => false,
-        };
-        Ok(match waiting {
-            true => Look::Waiting(waits(&noun(name), status(&group), &health(&group))),
-            false => Look::Done(Some(group)),
-        })
-    })
-    .await
+    let going = |group: &Nodegroup| match group.status() {
+        Some(NodegroupStatus::Creating | NodegroupStatus::Updating | NodegroupStatus::Deleting) => Going::On,
+        Some(NodegroupStatus::Degraded) if heals => Going::Degraded,
+        _ => Going::Still,
+    };
+    let words = |group: &Nodegroup| waits(&noun(name), status(group), &health(group));
+    super::settled(call, || describe(call, cluster, name), going, words).await
 }
 
 fn names(inputs: &Value) -> Result<(&str, &str)> {
