@@ -39,22 +39,16 @@ pub struct Plan {
     markdown: bool,
 }
 
-/// From so many resources on, new memory costs more than freeing some of it first.
-const LARGE: usize = 20_000;
-
 impl Plan {
     /// Runs the command.
     pub async fn run(self) -> Result<Code, Failure> {
         let started = Instant::now();
-        let mut session = Session::open(&self.stack).await?;
+        let session = Session::open(&self.stack).await?;
         if self.refresh != RefreshChoice::Never {
             session.check_account(true).await?;
         }
         session.read_ahead(self.refresh);
         let target = self.scope.narrow(session.target("apply")?, &session)?;
-        if target.desired.resources().len() >= LARGE {
-            session.let_go_of_inputs();
-        }
         let (events, receiver) = Events::channel();
         let json = self.stack.output.json;
         let quiet = !json;
