@@ -21,10 +21,7 @@ pub struct Opening {
 impl Opening {
     /// Begins before the stack file is read, if it is a large one that tells at a glance where state lives.
     pub fn at_a_glance(args: &StackArgs, file: &Path) -> Option<Self> {
-        let outline = file::outline(file)?;
-        // A thread of the runtime has time for it now.
-        tokio::spawn(async { file::prepare() });
-        Self::begin(args, outline)
+        Self::begin(args, file::outline(file)?)
     }
 
     /// Begins before the stack file is judged, if it says where state lives and nothing is wrong with that. Whatever is
@@ -46,11 +43,16 @@ impl Opening {
             };
             std::thread::Builder::new()
                 .name("plinth-open".to_owned())
-                .spawn(move || drop(tell.send(open())))
+                .spawn(move || {
+                    drop(tell.send(open()));
+                    // It is done before the file is read, and has time for what the file is judged by.
+                    file::prepare();
+                })
                 .ok()?;
         } else {
             let open = async move { Log::open(super::storage::open(&home.url).await?, &stack, keys).await };
             tokio::spawn(async move { drop(tell.send(open.await)) });
+            tokio::spawn(async { file::prepare() });
         }
         Some(Self { name, settings, opened })
     }

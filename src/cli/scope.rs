@@ -35,6 +35,9 @@ impl PartArgs {
     /// # Errors
     /// When a name matches nothing that is declared or recorded.
     pub fn narrow(&self, target: Target, session: &Session) -> Result<Target, Failure> {
+        if self.targets.is_empty() && self.excludes.is_empty() {
+            return Ok(target);
+        }
         let mut urns: Vec<&Urn> = target.desired.resources().iter().map(|resource| &resource.urn).collect();
         urns.extend(session.state.resources.keys().filter(|urn| target.desired.position(urn).is_none()));
         let scope = Scope {

@@ -1,6 +1,7 @@
 //! Names of resources, unique within and across stacks.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,11 +9,18 @@ use serde::{Deserialize, Serialize};
 /// `plinth:<stack>::<kind>::<name>`: the identity of a resource for as long as it is managed.
 ///
 /// Cheap to clone. Ordered by its text, so that every listing is stable.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Urn {
     text: Arc<str>,
     kind_at: u32,
     name_at: u32,
+}
+
+/// The text says where its parts stand.
+impl Hash for Urn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }
 
 const PREFIX: &str = "plinth:";
