@@ -10,7 +10,18 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, Default)]
 pub struct Digest {
     known: OnceLock<String>,
-    worker: Mutex<Option<Receiver<String>>>,
+    work: Mutex<Work>,
+}
+
+/// How far the work on a digest has come.
+#[derive(Debug, Default)]
+enum Work {
+    /// It has not begun.
+    Tree(Value),
+    /// A task of the runtime is at it.
+    Begun(Receiver<String>),
+    #[default]
+    Done,
 }
 
 impl Digest {
@@ -19,23 +30,37 @@ impl Digest {
         Self { known: OnceLock::from(hash(tree)), ..Self::default() }
     }
 
-    /// Of a merged file that nobody needs any more. It would be the largest thing in memory, and both reading it once
-    /// more and letting go of it take a while: a thread of the runtime does.
+    /// Of a merged file that nobody needs any more; [`Digest::begin`] says when there is time for it.
     pub fn of_last(tree: Value) -> Self {
-        let few = tree.get("resources").and_then(Value::as_array).map_or(0, Vec::len) < MANY;
-        let (Ok(runtime), false) = (tokio::runtime::Handle::try_current(), few) else {
-            return Self::of(&tree);
+        Self { work: Mutex::new(Work::Tree(tree)), ..Self::default() }
+    }
+
+    /// Begins with it, and lets go of the file, if it is a large one: it would be the largest thing in memory, and both
+    /// reading it once more and taking it apart last a while. The runtime does that beside the command, which waits only
+    /// if it asks for the text.
+    pub fn begin(&self) {
+        let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let large = |tree: &Value| {
+            tree.get("resources").and_then(Value::as_array).is_some_and(|entries| entries.len() >= MANY)
         };
-        let (tell, worker) = channel();
-        runtime.spawn(async move { drop(tell.send(hash(&tree))) });
-        Self { worker: Mutex::new(Some(worker)), ..Self::default() }
+        if let (Work::Tree(tree), Ok(runtime)) = (&mut *work, tokio::runtime::Handle::try_current())
+            && large(tree)
+        {
+            let tree = std::mem::take(tree);
+            let (tell, begun) = channel();
+            runtime.spawn(async move { drop(tell.send(hash(&tree))) });
+            *work = Work::Begun(begun);
+        }
     }
 
     /// As text, with what made it.
     pub fn text(&self) -> &str {
         self.known.get_or_init(|| {
-            let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
-            worker.and_then(|worker| worker.recv().ok()).unwrap_or_default()
+            match std::mem::take(&mut *self.work.lock().unwrap_or_else(PoisonError::into_inner)) {
+                Work::Tree(tree) => hash(&tree),
+                Work::Begun(worker) => worker.recv().unwrap_or_default(),
+                Work::Done => String::new(),
+            }
         })
     }
 }
@@ -75,6 +100,11 @@ mod tests {
         let tree = serde_json::json!({ "name": "large", "resources": entries });
         let here = Digest::of(&tree);
         assert_eq!(Digest::of_last(tree.clone()).text(), here.text());
+        let beside = Digest::of_last(tree.clone());
+        beside.begin();
+        assert!(matches!(*beside.work.lock().unwrap(), Work::Begun(_)));
+        assert_eq!(beside.text(), here.text());
+        assert_eq!(beside.text(), here.text());
         let by_text = Sha256::digest(tree.to_string());
         assert!(here.text().starts_with("sha256:") && here.text().len() == 7 + 64);
         assert!(here.text().ends_with(&format!("{:02x}", by_text[31])));

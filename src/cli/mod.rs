@@ -109,6 +109,20 @@ impl Command {
         }
     }
 
+    /// Whether it changes nothing anywhere, and what it does beside its own thread is to read.
+    fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Plan(_)
+                | Self::History(_)
+                | Self::Render(_)
+                | Self::Graph(_)
+                | Self::Output(_)
+                | Self::Schema(_)
+                | Self::Completions(_)
+        )
+    }
+
     /// Whether a run of another one that is in its way is told as an event: of those that take a lease.
     fn writes_events(&self) -> bool {
         match self {
@@ -134,7 +148,12 @@ pub(crate) fn main() -> ExitCode {
             return code.into();
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if cli.command.only_looks() {
+        // The thread that runs the command is at work too, and every thread more takes time to start.
+        builder.worker_threads(1);
+    }
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(format!("the runtime cannot start: {error}")).report(false),
     };

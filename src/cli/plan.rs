@@ -48,7 +48,7 @@ impl Plan {
             session.check_account(true).await?;
         }
         session.read_ahead(self.refresh);
-        let target = self.scope.narrow(session.target("apply")?, &session)?;
+        let target = self.scope.narrow(session.target_to_look("apply")?, &session)?;
         let (events, receiver) = Events::channel();
         let json = self.stack.output.json;
         let quiet = !json;
@@ -99,7 +99,7 @@ impl Plan {
                 declared: target.desired.resources().to_vec(),
                 settings: target.settings.clone(),
                 provenance: None,
-                stack_file_digest: target.stack_file_digest.clone(),
+                stack_file_digest: session.digest().to_owned(),
             };
             super::apply::write_plan(&session, &saved, out).await?;
             if quiet {

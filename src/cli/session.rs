@@ -411,13 +411,28 @@ impl Session {
     /// What is to be applied, from the stack file.
     ///
     /// # Errors
-    /// When the program refuses it or its resources are not a graph.
+    /// As [`Session::target_to_look`].
     pub fn target(&self, command: &str) -> Result<Target, Failure> {
+        let target = self.target_to_look(command)?;
+        Ok(Target { stack_file_digest: self.digest().to_owned(), ..target })
+    }
+
+    /// Tells whether the stack file has changed.
+    pub fn digest(&self) -> &str {
+        self.digest.text()
+    }
+
+    /// What would be applied, for those who record nothing and need not wait for the stack file's digest.
+    ///
+    /// # Errors
+    /// When the program refuses it or its resources are not a graph.
+    pub fn target_to_look(&self, command: &str) -> Result<Target, Failure> {
+        self.digest.begin();
         let resources = tracing::info_span!("program").in_scope(|| self.resources())?;
         let target = tracing::info_span!("graph")
             .in_scope(|| Target::new(command, resources, &self.providers))
             .map_err(|error| self.located(error))?;
-        Ok(Target { settings: self.settings(), stack_file_digest: self.digest.text().to_owned(), ..target })
+        Ok(Target { settings: self.settings(), ..target })
     }
 
     /// Frees what the stack file says of resources' inputs, once the target is made of them. A run goes on for long, and

@@ -277,11 +277,12 @@ fn without_values(error: &serde_json::Error) -> &'static str {
 /// Reads many items, on every core when that pays.
 pub(crate) fn items<T: DeserializeOwned + Send>(lines: &[&str], keys: &DataKeys) -> Result<Vec<T>, Flaw> {
     const WORTH_A_THREAD: usize = 4096;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = lines.len().div_ceil(cores).max(WORTH_A_THREAD);
-    if lines.len() <= share {
+    if lines.len() <= WORTH_A_THREAD {
+        // Without asking how many cores there are: that reads a dozen files of the system.
         return lines.iter().map(|line| item(line, keys)).collect();
     }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = lines.len().div_ceil(cores).max(WORTH_A_THREAD);
     std::thread::scope(|scope| {
         let parts: Vec<_> = lines
             .chunks(share)
