@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use plinth_provider::{Providers, Resource, Urn};
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 /// Why a set of declarations is not a graph.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +33,7 @@ pub enum GraphError {
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
     resources: Vec<Resource>,
-    index: HashMap<Urn, usize>,
+    index: FxHashMap<Urn, usize>,
     dependencies: Vec<Vec<usize>>,
     order: Vec<usize>,
 }
@@ -45,7 +46,7 @@ impl Desired {
     /// Every duplicate, dangling reference and cycle.
     pub fn build(resources: Vec<Resource>, providers: &Providers) -> Result<Self, Vec<GraphError>> {
         let mut errors = Vec::new();
-        let mut index = HashMap::with_capacity(resources.len());
+        let mut index = FxHashMap::with_capacity_and_hasher(resources.len(), FxBuildHasher);
         for (at, resource) in resources.iter().enumerate() {
             if index.insert(resource.urn.clone(), at).is_some() {
                 errors.push(GraphError::Duplicate(resource.urn.clone()));
@@ -114,7 +115,7 @@ impl Desired {
 
 fn with_inferred(
     resources: &[Resource],
-    index: &HashMap<Urn, usize>,
+    index: &FxHashMap<Urn, usize>,
     declared: Vec<BTreeSet<usize>>,
     providers: &Providers,
 ) -> Vec<BTreeSet<usize>> {

@@ -53,13 +53,16 @@ pub fn declared(stack: &Stack, target: &Target) -> Result<Declared, Vec<ProgramE
             )
         }
     };
-    let more = crate::resources::declared(stack, connection.as_ref()).map_err(misnamed)?;
-    resources.extend(more.into_iter().map(|mut resource| {
-        if resource.urn.kind().starts_with("k8s:") {
+    let mut more = crate::resources::declared(stack, connection.as_ref()).map_err(misnamed)?;
+    if !doors.is_empty() {
+        for resource in more.iter_mut().filter(|resource| resource.urn.kind().starts_with("k8s:")) {
             resource.options.depends_on.extend(doors.iter().cloned());
         }
-        resource
-    }));
+    }
+    match resources.is_empty() {
+        true => resources = more,
+        false => resources.append(&mut more),
+    }
     Ok(Declared { resources, connection, doors })
 }
 

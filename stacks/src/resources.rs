@@ -1,8 +1,9 @@
 //! Entries under `resources:` as resources of the engine: references become outputs, options become the engine's own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use plinth_provider::{Map, Options, OutputRef, Path, Resource, Timeouts, Urn, UrnError, Value};
+use rustc_hash::FxHashMap;
 use serde_json::Value as Json;
 
 use crate::file::{Piece, pieces, split};
@@ -24,28 +25,25 @@ const PHASE: &str = "resources";
 /// # Errors
 /// When a kind or name cannot stand in a URN, which a loaded stack file excludes.
 pub fn declared(stack: &Stack, connection: Option<&Value>) -> Result<Vec<Resource>, UrnError> {
-    let urns = stack
-        .resources
-        .iter()
-        .map(|entry| Urn::new(stack.name.as_str(), &entry.kind, &entry.name))
-        .collect::<Result<Vec<_>, _>>()?;
-    let names: HashMap<&str, &Urn> =
+    // Collecting results would grow the list step by step, and a resource is not small.
+    let mut urns = Vec::with_capacity(stack.resources.len());
+    for entry in &stack.resources {
+        urns.push(Urn::new(stack.name.as_str(), &entry.kind, &entry.name)?);
+    }
+    let names: FxHashMap<&str, &Urn> =
         stack.resources.iter().map(|entry| entry.name.as_str()).zip(&urns).collect();
     let known = Known { names, secrets: &stack.secrets };
     let names = &known.names;
-    stack
-        .resources
-        .iter()
-        .zip(&urns)
-        .map(|(entry, urn)| {
-            let mut resource = Resource::new(urn.clone(), inputs(entry, &known));
-            resource.options = options(stack, entry, names)?;
-            if entry.kind.starts_with("k8s:") {
-                resource.connection = connection.cloned();
-            }
-            Ok(resource)
-        })
-        .collect()
+    let mut resources = Vec::with_capacity(urns.len());
+    for (entry, urn) in stack.resources.iter().zip(&urns) {
+        let mut resource = Resource::new(urn.clone(), inputs(entry, &known));
+        resource.options = options(stack, entry, names)?;
+        if entry.kind.starts_with("k8s:") {
+            resource.connection = connection.cloned();
+        }
+        resources.push(resource);
+    }
+    Ok(resources)
 }
 
 /// How objects of Kubernetes reach the one cluster that the entries make, and what lets people into it: both come before
@@ -63,7 +61,7 @@ pub fn own_cluster(stack: &Stack) -> Result<Option<(Value, Vec<Urn>)>, UrnError>
     Ok(Some((Value::from([("cluster", Value::Output(way))]), of(ACCESS)?)))
 }
 
-fn options(stack: &Stack, entry: &ResourceEntry, names: &HashMap<&str, &Urn>) -> Result<Options, UrnError> {
+fn options(stack: &Stack, entry: &ResourceEntry, names: &FxHashMap<&str, &Urn>) -> Result<Options, UrnError> {
     let alias = |alias: &String| {
         if alias.starts_with("plinth:") && alias.contains("::") {
             Urn::parse(alias)
@@ -97,7 +95,7 @@ fn options(stack: &Stack, entry: &ResourceEntry, names: &HashMap<&str, &Urn>) ->
 
 /// What a reference may refer to.
 struct Known<'a> {
-    names: HashMap<&'a str, &'a Urn>,
+    names: FxHashMap<&'a str, &'a Urn>,
     secrets: &'a BTreeMap<String, SecretText>,
 }
 

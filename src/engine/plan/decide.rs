@@ -9,6 +9,7 @@ use plinth_provider::{
     Value,
 };
 use plinth_state::State;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::decision::Decision;
 use super::error::{PlanError, invalid};
@@ -65,7 +66,7 @@ fn attempt(
     providers: &Providers,
     scope: &Scope,
     torn: &Torn,
-) -> (Vec<Step>, HashMap<Urn, Urn>, Vec<PlanError>) {
+) -> (Vec<Step>, FxHashMap<Urn, Urn>, Vec<PlanError>) {
     let mut planner = Planner {
         desired,
         state,
@@ -73,9 +74,9 @@ fn attempt(
         providers,
         scope,
         torn,
-        outputs: HashMap::with_capacity(desired.resources().len()),
-        claimed: HashMap::with_capacity(state.resources.len()),
-        identities: HashMap::new(),
+        outputs: FxHashMap::with_capacity_and_hasher(desired.resources().len(), FxBuildHasher),
+        claimed: FxHashMap::with_capacity_and_hasher(state.resources.len(), FxBuildHasher),
+        identities: FxHashMap::default(),
         deleted_first: HashMap::new(),
         errors: Vec::new(),
     };
@@ -113,14 +114,14 @@ struct Planner<'a> {
     facts: &'a Facts,
     providers: &'a Providers,
     /// The outputs that each planned resource will have, as far as they are known.
-    outputs: HashMap<&'a Urn, Cow<'a, Value>>,
+    outputs: FxHashMap<&'a Urn, Cow<'a, Value>>,
     scope: &'a Scope,
     /// What an earlier go has shown to be impossible.
     torn: &'a Torn,
     /// Recorded resources that a desired one stands for, and which.
-    claimed: HashMap<Urn, Urn>,
+    claimed: FxHashMap<Urn, Urn>,
     /// What systems know the planned resources by, and where.
-    identities: HashMap<(String, String), &'a Urn>,
+    identities: FxHashMap<(String, String), &'a Urn>,
     /// Replacements whose old instance goes first, with that.
     deleted_first: HashMap<Urn, &'a Recorded>,
     errors: Vec<PlanError>,

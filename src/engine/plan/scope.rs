@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use plinth_provider::Urn;
 use plinth_state::State;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::error::PlanError;
@@ -57,7 +58,7 @@ impl Scope {
         &self,
         desired: &'a Desired,
         state: &'a State,
-        claimed: &HashMap<Urn, Urn>,
+        claimed: &FxHashMap<Urn, Urn>,
         steps: &[Step],
     ) -> Option<HashSet<&'a Urn>> {
         if !self.is_partial() {
@@ -92,7 +93,7 @@ struct Edges<'a> {
 }
 
 impl<'a> Edges<'a> {
-    fn new(desired: &'a Desired, state: &'a State, claimed: &HashMap<Urn, Urn>) -> Self {
+    fn new(desired: &'a Desired, state: &'a State, claimed: &FxHashMap<Urn, Urn>) -> Self {
         let doomed: HashSet<&Urn> =
             state.resources.keys().filter(|urn| !claimed.contains_key(*urn)).collect();
         let declared = desired.resources().iter().map(|resource| &resource.urn);

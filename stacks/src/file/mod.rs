@@ -200,7 +200,7 @@ pub fn load_from_tree(tree: Value, locations: Locations) -> Result<Loaded, Vec<D
 }
 
 /// From so many resources on, judging the tree and making the stack of it are worth a thread each.
-const MANY: usize = 200;
+const MANY: usize = 4096;
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let mut schema = schemars::schema_for!(Stack);

@@ -1,10 +1,10 @@
 //! A YAML document as plain JSON, beside a tree of places that has the same form. Keys are kept once per file set, places
 //! are small: a stack may hold a hundred thousand resources.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Location, Snippet};
@@ -28,7 +28,7 @@ pub(crate) struct Key(u32);
 pub(crate) struct Sources {
     files: Vec<(PathBuf, Arc<str>)>,
     keys: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, Key>,
+    numbers: FxHashMap<Arc<str>, Key>,
 }
 
 impl Sources {

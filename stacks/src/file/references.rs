@@ -1,8 +1,7 @@
 //! The graph that `resources:` make among themselves: names, kinds, references, circles. Linear in entries and
 //! references, and it works on the plain tree, so that it can speak up beside other mistakes.
 
-use std::collections::HashMap;
-
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use serde_json::{Map, Value};
 
 use super::diagnostic::{Diagnostic, closest};
@@ -16,21 +15,19 @@ pub(crate) fn check(tree: &Value, places: &Places, sources: &Sources, found: &mu
     let Some(entries) = tree.get("resources").and_then(Value::as_array) else { return };
     let nowhere = Places::default();
     let list = child(places, "resources", sources).unwrap_or(&nowhere);
-    let entries: Vec<(&Map<String, Value>, &Places)> = entries
-        .iter()
-        .enumerate()
-        .filter_map(|(position, entry)| {
-            let places = match &list.children {
-                Children::List(children) => children.get(position).unwrap_or(&nowhere),
-                _ => &nowhere,
-            };
-            Some((entry.as_object()?, places))
-        })
-        .collect();
+    let mut objects: Vec<(&Map<String, Value>, &Places)> = Vec::with_capacity(entries.len());
+    objects.extend(entries.iter().enumerate().filter_map(|(position, entry)| {
+        let places = match &list.children {
+            Children::List(children) => children.get(position).unwrap_or(&nowhere),
+            _ => &nowhere,
+        };
+        Some((entry.as_object()?, places))
+    }));
+    let entries = objects;
     let mut graph = Graph {
         sources,
         found,
-        names: HashMap::with_capacity(entries.len()),
+        names: FxHashMap::with_capacity_and_hasher(entries.len(), FxBuildHasher),
         edges: vec![Vec::new(); entries.len()],
     };
     graph.identities(&entries);
@@ -43,7 +40,7 @@ pub(crate) fn check(tree: &Value, places: &Places, sources: &Sources, found: &mu
 struct Graph<'a, 'f> {
     sources: &'a Sources,
     found: &'f mut Vec<Diagnostic>,
-    names: HashMap<&'a str, (usize, Place)>,
+    names: FxHashMap<&'a str, (usize, Place)>,
     edges: Vec<Vec<usize>>,
 }
 
