@@ -44,9 +44,9 @@ impl Opening {
             std::thread::Builder::new()
                 .name("plinth-open".to_owned())
                 .spawn(move || {
-                    drop(tell.send(open()));
-                    // It is done before the file is read, and has time for what the file is judged by.
+                    // First what the file is judged by: whoever reads it needs that at once, and the log only then.
                     file::prepare();
+                    drop(tell.send(open()));
                 })
                 .ok()?;
         } else {
