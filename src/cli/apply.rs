@@ -59,6 +59,14 @@ impl Apply {
             ))
             .help("leave --stack out: the plan file says which stack it is for"));
         }
+        // Which of the two is meant cannot be guessed, and one of them changes the real stack.
+        if self.stack.place.rehearse && !rehearse {
+            return Err(Failure::new(format!(
+                "{} is a plan of the real stack, and --rehearse asks for a rehearsal",
+                file.display()
+            ))
+            .help("plan the rehearsal: `plinth plan --rehearse --out FILE`"));
+        }
         let mut stack = self.stack.clone();
         stack.stack = text("stackFile");
         stack.place.rehearse = rehearse;

@@ -44,6 +44,9 @@ impl Drift {
             pump.finish().await;
         }
         session.close().await;
+        if interrupt.stop.is_cancelled() {
+            return Err(RunError::Interrupted.into());
+        }
         let found = found.map_err(|errors| session.located(RunError::Refresh(errors)))?;
         if !json {
             let now = jiff::Timestamp::now();

@@ -185,6 +185,9 @@ impl From<RunError> for Failure {
             }
             RunError::Plan(errors) => errors.iter().map(Diagnostic::plan).collect(),
             RunError::Refresh(errors) => refresh(&errors),
+            RunError::Interrupted => {
+                return Self::new(error.to_string()).code(Code::Interrupted);
+            }
             RunError::PlanMoved(why) => vec![
                 Diagnostic::error(format!("the plan is out of date: {why}"))
                     .help("make a new plan, look at it, and apply that one"),

@@ -64,7 +64,7 @@ impl Local {
                     } else {
                         format!(
                             "Serving the embedded cloud and Kubernetes API of {dir} at {}.\n\
-                             In another terminal: kubectl --kubeconfig <(plinth local kubeconfig) get pods -A\n\
+                             In another terminal: plinth local kubeconfig > kubeconfig; kubectl --kubeconfig kubeconfig get pods -A\n\
                              Ctrl-C stops it; nothing is lost.\n",
                             endpoint.url
                         )
@@ -101,7 +101,7 @@ impl Local {
                     "Everything in {} is forgotten. What stacks have recorded of it stays, and will be missing.",
                     place.display()
                 );
-                if !approve.ask(&question) {
+                if !approve.ask(&question).await {
                     return Err(Failure::new("nothing was changed"));
                 }
                 Place::reset(&place)?;

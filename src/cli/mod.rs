@@ -169,9 +169,17 @@ pub(crate) fn main() -> ExitCode {
     }
     // Whatever still waits in the background waits for nothing that matters any more, and the process ends here.
     std::mem::forget(runtime);
-    match result {
-        Ok(code) => code.into(),
-        Err(failure) => failure.report(json),
+    // What is still held back is written now, while somebody can hear that it cannot be.
+    present::out("");
+    match (result, present::unwritten()) {
+        (Ok(_), Some(why)) => {
+            let failure = Failure::new(format!("standard output cannot be written: {why}"));
+            failure
+                .help("what the command did besides is done; only what it had to say is not whole")
+                .report(false)
+        }
+        (Ok(code), None) => code.into(),
+        (Err(failure), _) => failure.report(json),
     }
 }
 

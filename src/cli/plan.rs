@@ -106,7 +106,7 @@ impl Plan {
                 present::out(&format!("The plan is saved; apply it with: plinth apply {}\n", out.display()));
             }
         }
-        let code = if plan.has_changes() { Code::Pending } else { Code::Done };
+        let code = if plan.has_work() { Code::Pending } else { Code::Done };
         // The process ends here. Taking apart what was read piece by piece would take a tenth of a short command's time.
         std::mem::forget((session, target, plan, facts));
         Ok(code)

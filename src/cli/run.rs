@@ -7,8 +7,8 @@ use clap::Args;
 use super::approve::ApproveArgs;
 use super::failure::{Code, Failure};
 use super::session::{RefreshChoice, Session};
-use super::stack_args::{OutputArgs, is_terminal, style};
-use crate::engine::{Ended, Event, Events, Plan, Target};
+use super::stack_args::{OutputArgs, can_be_drawn_on, style};
+use crate::engine::{Ended, Events, Plan, Target};
 use crate::present::{self, Presenter, Pump};
 
 /// How a run goes about it.
@@ -27,11 +27,11 @@ pub struct RunArgs {
 /// The presenter that fits: NDJSON, a live view, or plain lines.
 pub fn presenter(output: OutputArgs) -> Box<dyn Presenter> {
     if output.json {
-        present::json(Box::new(std::io::stdout()))
-    } else if is_terminal() {
+        present::json(Box::new(present::Out))
+    } else if can_be_drawn_on() {
         present::live(style())
     } else {
-        present::plain(Box::new(std::io::stdout()), style())
+        present::plain(Box::new(present::Out), style())
     }
 }
 
@@ -59,27 +59,17 @@ pub async fn run(
         }
         let _held = pump.hold().await;
         present::out(&present::plan_text(plan, &style()));
-        args.approve.ask(question)
+        args.approve.ask(question).await
     };
-    let interrupt = engine.interrupt.clone();
-    let told = events.clone();
-    let watch = tokio::spawn(async move {
-        interrupt.stop.cancelled().await;
-        told.send(Event::Interrupted { at_once: false });
-        interrupt.stop_now.cancelled().await;
-        told.send(Event::Interrupted { at_once: true });
-    });
     let closing = async |ended: &Ended| {
         let is_whole = target.command == "destroy" && !target.scope.is_partial();
-        let is_gone =
-            matches!(ended, Ended::Executed(report) if !report.interrupted && report.counts.failed == 0);
+        let is_gone = matches!(ended, Ended::Executed(report) if report.is_whole());
         if is_whole && is_gone {
             session.leftovers().await.into_iter().for_each(|event| events.send(event));
         }
     };
     let state = session.state.clone();
     let result = engine.apply_telling(&target, state, expected, approve, closing).await;
-    watch.abort();
     drop((engine, events));
     pump.finish().await;
     session.close().await;

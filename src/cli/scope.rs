@@ -1,5 +1,7 @@
 //! Which part of a stack a command is about.
 
+use std::collections::HashMap;
+
 use clap::Args;
 use plinth_provider::Urn;
 
@@ -40,9 +42,22 @@ impl PartArgs {
         }
         let mut urns: Vec<&Urn> = target.desired.resources().iter().map(|resource| &resource.urn).collect();
         urns.extend(session.state.resources.keys().filter(|urn| target.desired.position(urn).is_none()));
+        // Who has a new name by now is also found by the former one.
+        let recorded = &session.state.resources;
+        let mut now = HashMap::new();
+        for resource in
+            target.desired.resources().iter().filter(|resource| !recorded.contains_key(&resource.urn))
+        {
+            let former = resource.options.aliases.iter().find(|alias| recorded.contains_key(*alias));
+            now.extend(former.map(|former| (former, &resource.urn)));
+        }
+        let select = |texts: &[String]| -> Result<_, Failure> {
+            let found = select(texts, &urns)?;
+            Ok(found.into_iter().map(|urn| now.get(&urn).map_or(urn, |now| (*now).clone())).collect())
+        };
         let scope = Scope {
-            targets: select(&self.targets, &urns)?,
-            excludes: select(&self.excludes, &urns)?,
+            targets: select(&self.targets)?,
+            excludes: select(&self.excludes)?,
             ..target.scope.clone()
         };
         Ok(Target { scope, ..target })

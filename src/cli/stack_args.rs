@@ -81,6 +81,15 @@ pub fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Whether it can be drawn on: a person sits in front of it, and it knows how to move its cursor.
+pub fn can_be_drawn_on() -> bool {
+    is_terminal() && !is_dumb()
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// How to write to standard output.
 pub fn style() -> Style {
     style_of(is_terminal())
@@ -94,9 +103,7 @@ pub fn error_style() -> Style {
 const PIPE_WIDTH: usize = 400;
 
 fn style_of(terminal: bool) -> Style {
-    let colour = terminal
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !is_dumb();
     // Files and pipes have no edge to respect; values are still cut where nobody would read on.
     let width = if terminal { usize::from(console::Term::stdout().size().1) } else { PIPE_WIDTH };
     Style { colour, width }

@@ -293,7 +293,7 @@ async fn repair(args: &StackArgs, approve: ApproveArgs, lock: LockArgs) -> Resul
         });
     };
     tell(&repair.mending, false);
-    if !approve.ask("Repair the log?") {
+    if !approve.ask("Repair the log?").await {
         return Err(Failure::new("nothing was changed: the log stays damaged"));
     }
     let mending = repair.run(holder("state repair"), LEASE, lock.timeout()).await?;
@@ -313,7 +313,7 @@ async fn unlock(args: &StackArgs, approve: ApproveArgs) -> Result<Code, Failure>
     } else {
         present::state::unlock_warning(&session.name, lease)
     });
-    if !approve.ask("Break the lease?") {
+    if !approve.ask("Break the lease?").await {
         return Err(Failure::new("nothing was changed: the lease stays"));
     }
     let mut state = session.state.clone();

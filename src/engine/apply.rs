@@ -8,6 +8,7 @@ use plinth_provider::{Error, Providers, Resource, Urn};
 use plinth_state::{
     Ask, Event as LogEvent, Finish, Holder, Intent, Lease, Log, Provenance, RevisionStarted, State, Writer,
 };
+use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::event::{Event, Events, StepEvent, Summary};
@@ -126,6 +127,9 @@ pub enum RunError {
     /// An earlier run's operations could not be resolved.
     #[error(transparent)]
     Recover(#[from] RecoverError),
+    /// The user stopped it before anything was changed.
+    #[error("interrupted: nothing was changed")]
+    Interrupted,
     /// A saved plan no longer fits.
     #[error("the plan is out of date: {0}")]
     PlanMoved(String),
@@ -146,6 +150,22 @@ impl Engine {
     /// # Errors
     /// As [`RunError`].
     pub async fn plan(&self, target: &Target, state: &State) -> Result<(Plan, Facts), RunError> {
+        self.unless_stopped(self.plan_to_the_end(target, state)).await
+    }
+
+    /// What changes nothing ends as soon as the user wants it to.
+    async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, RunError>>,
+    ) -> Result<T, RunError> {
+        tokio::select! {
+            biased;
+            () = self.interrupt.stop.cancelled() => Err(RunError::Interrupted),
+            done = work => done,
+        }
+    }
+
+    async fn plan_to_the_end(&self, target: &Target, state: &State) -> Result<(Plan, Facts), RunError> {
         let mut read = self.read(state).await;
         let mut notes = Vec::new();
         if let (Refresh::Auto { .. }, true) = (self.settings.refresh, read.is_out_of_reach()) {
@@ -165,11 +185,24 @@ impl Engine {
             ));
         }
         if !state.pending.is_empty() {
-            plan.notes.push(format!(
-                "an interrupted run left {} operations without an outcome; apply finds out what became of them first, \
-                 so the plan may still change",
-                state.pending.len()
-            ));
+            let operations = match state.pending.len() {
+                1 => "1 operation".to_owned(),
+                many => format!("{many} operations"),
+            };
+            let now = self.log.clock().now();
+            let at_work = state.lease.as_ref().filter(|lease| !lease.is_over(now) && !lease.looks_over(now));
+            plan.notes.push(match at_work {
+                Some(lease) => format!(
+                    "another run is under way, with {operations} at the moment, so the plan may still change: {lease}"
+                ),
+                None => format!(
+                    "an interrupted run left {operations} without an outcome; apply finds out first what became of that, \
+                     so the plan may still change"
+                ),
+            });
+            // What a later run has looked into already, and left open to be sure, asks for nothing.
+            let open = state.pending.values().filter(|pending| pending.taken_over.is_none());
+            plan.open = if at_work.is_some() { 0 } else { open.count() };
         }
         Ok((plan, facts))
     }
@@ -338,18 +371,20 @@ impl Engine {
         // What an interrupted run may have created although nothing of it was found.
         let mut doubts = Vec::new();
         if !state.pending.is_empty() || state.doubtful {
-            let held = self.acquire(state, &target.command).await?;
-            match self.resolve(target, &held).await {
+            let held = self.unless_stopped(self.acquire(state, &target.command)).await?;
+            let resolve = async { Ok(self.resolve(target, &held).await?) };
+            match self.unless_stopped(resolve).await {
                 Ok(resolved) => (doubts, handles) = (resolved.doubts, resolved.handles),
                 Err(error) => {
                     let _ = held.release().await;
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
             state = (*held.state()).clone();
             writer = Some(held);
         }
-        let result = self.approved(target, &state, expected, &approve, &mut facts).await;
+        let approving = self.approved(target, &state, expected, &approve, &mut facts);
+        let result = self.unless_stopped(approving).await;
         let approved = match result {
             Ok(Some(plan)) => plan,
             ended => {
@@ -364,7 +399,7 @@ impl Engine {
         }
         let writer = match writer {
             Some(writer) => writer,
-            None => self.acquire(state, &target.command).await?,
+            None => self.unless_stopped(self.acquire(state, &target.command)).await?,
         };
         let under_lease = UnderLease { approved, facts: facts.unwrap_or_default(), handles, expected };
         let result = self.under_lease(target, under_lease, &writer, &approve, &mut doubts).await;
@@ -376,6 +411,9 @@ impl Engine {
         match &result {
             Ok(Ended::Executed(report)) => {
                 self.summarize(report.counts, report.left_out, started, Some(report));
+                if let Some(error) = &report.log_failure {
+                    return Err(RunError::State(error.clone()));
+                }
             }
             // Another run did it all meanwhile.
             Ok(Ended::NoChanges) => {
@@ -457,12 +495,15 @@ impl Engine {
                 message: "another run has changed the stack meanwhile; this is the plan now".into(),
             });
             self.tell_steps(&plan);
-            if !approve(&plan).await {
+            if !self.unless_stopped(async { Ok(approve(&plan).await) }).await? {
                 return Ok(Ended::Declined);
             }
         }
         if !has_work(&plan) {
             return Ok(Ended::NoChanges);
+        }
+        if self.interrupt.stop.is_cancelled() {
+            return Err(RunError::Interrupted);
         }
         let revision = state.next_revision();
         writer.append(vec![self.revision_started(target, &state, &plan, revision)]).await?;
@@ -472,6 +513,8 @@ impl Engine {
             revision: Some(revision),
         });
         let span = tracing::info_span!("run", command = target.command.as_str(), revision);
+        let _told =
+            AbortOnDropHandle::new(tokio::spawn(tell_of(self.interrupt.clone(), self.events.clone())));
         let mut report = execute(
             &plan,
             Execution {
@@ -491,8 +534,8 @@ impl Engine {
         .await;
         drop(state);
         report.left_out = plan.left_out.len();
-        if let Some(error) = &report.log_failure {
-            return Err(RunError::State(error.clone()));
+        if report.log_failure.is_some() {
+            return Ok(Ended::Executed(Box::new(report)));
         }
         let result = match (report.interrupted, report.failures.is_empty()) {
             (true, _) => Finish::Interrupted,
@@ -568,9 +611,20 @@ impl Engine {
             Some(report) => (report.longest.clone(), report.critical_path.clone()),
             None => Default::default(),
         };
+        let unfinished = report.map_or(0, |report| report.unfinished);
+        let stopped = report.and_then(|report| report.log_failure.as_ref()).map(ToString::to_string);
         let duration = started.elapsed();
-        self.events.send(Event::Summary(Summary { counts, duration, longest, critical_path, left_out }));
+        let summary = Summary { counts, duration, longest, critical_path, left_out, unfinished, stopped };
+        self.events.send(Event::Summary(summary));
     }
+}
+
+/// Tells that the user wants a run to stop, as long as there is something to stop.
+async fn tell_of(interrupt: Interrupt, events: Events) {
+    interrupt.stop.cancelled().await;
+    events.send(Event::Interrupted { at_once: false });
+    interrupt.stop_now.cancelled().await;
+    events.send(Event::Interrupted { at_once: true });
 }
 
 /// What is brought along when the lease has been taken.

@@ -285,6 +285,12 @@ pub struct Summary {
     /// How many changes were left out.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_out: usize,
+    /// Operations of a run that began, and of which no outcome is known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unfinished: usize,
+    /// Why a run could not go on to its end, when neither steps nor the user are the cause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// The steps of a run that took longest, longest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub longest: Vec<Took>,

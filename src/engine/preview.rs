@@ -108,9 +108,7 @@ fn is_previewed(step: &Step) -> bool {
 }
 
 fn is_deleted(step: &Step) -> bool {
-    let retained = |recorded: &Recorded| step.op == Op::Replace && recorded.options.retain_on_delete;
-    matches!(step.op, Op::Delete | Op::Replace)
-        && step.recorded.as_deref().is_some_and(|recorded| !retained(recorded))
+    matches!(step.op, Op::Delete | Op::Replace) && step.recorded.is_some() && !step.retains_old()
 }
 
 /// Whether the system could not be asked, which says nothing about the change.

@@ -186,7 +186,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A superseded instance may be taken over by what is made anew: whether it goes is known after that.
+    /// A superseded instance may be taken over by what is made anew: whether it goes is known after that. Where it
+    /// stands in the way, it goes before.
     fn superseded_ones_go_after_their_successors(&mut self) {
         for (task, (at, work)) in self.tasks.iter().enumerate() {
             let step = &self.steps[*at];
@@ -194,7 +195,8 @@ impl<'a> Builder<'a> {
                 && step.superseded
                 && let Some(make) = self.make.get(&step.urn)
             {
-                self.edges.push((*make, task));
+                let edge = if step.delete_before_replace { (task, *make) } else { (*make, task) };
+                self.edges.push(edge);
             }
         }
     }

@@ -144,11 +144,14 @@ fn outcome(tally: &Tally, now: Instant, style: &Style) -> String {
         Some(revision) => format!("{command} of {}, revision {revision},", tally.stack),
         None => format!("{command} of {}", tally.stack),
     };
-    let (role, how) = match (tally.interrupted, failed > 0) {
-        (true, _) => (Role::Changed, "was interrupted after"),
-        (false, true) => (Role::Removed, "failed after"),
-        (false, false) => (Role::Added, "succeeded in"),
+    let stopped = tally.summary.as_ref().is_some_and(|summary| summary.stopped.is_some());
+    let (role, how) = match (stopped, tally.interrupted, failed > 0) {
+        (true, ..) => (Role::Removed, "was stopped after"),
+        (_, true, _) => (Role::Changed, "was interrupted after"),
+        (_, false, true) => (Role::Removed, "failed after"),
+        (_, false, false) => (Role::Added, "succeeded in"),
     };
+    let unfinished = tally.summary.as_ref().map_or(0, |summary| summary.unfinished as u64);
     let deleted = counts.delete.saturating_sub(tally.forgotten());
     let parts: Vec<String> = [
         (counts.create, "created"),
@@ -157,6 +160,7 @@ fn outcome(tally: &Tally, now: Instant, style: &Style) -> String {
         (deleted, "deleted"),
         (tally.forgotten(), "forgotten"),
         (failed, "failed"),
+        (unfinished, "without an outcome"),
         (tally.skipped.len() as u64, "skipped"),
         (counts.same, "unchanged"),
     ]
@@ -168,7 +172,9 @@ fn outcome(tally: &Tally, now: Instant, style: &Style) -> String {
     let took = duration(tally.elapsed(now));
     let head = style.paint(role, &format!("{} {how} {took}", capital(&subject)));
     let mut text = format!("{head}: {parts}.");
-    if tally.interrupted {
+    if stopped {
+        text.push_str("\nWhat is recorded stays; the next run finds out by itself what became of the rest.");
+    } else if tally.interrupted {
         text.push_str("\nRun the same command again to continue; it finds out by itself what happened.");
     } else if failed > 0 {
         text.push_str("\nWhat succeeded is recorded; run the same command again once the cause is gone.");

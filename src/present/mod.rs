@@ -31,7 +31,7 @@ use std::io::Write;
 
 pub use plan::{NO_CHANGES, NO_CHANGES_IN_PART, explanation, plan_markdown, plan_text, plan_text_verbose};
 pub use pump::{Held, Pump, pump};
-pub use streams::{err, out, prompt};
+pub use streams::{Out, err, out, prompt, unwritten};
 pub use style::Style;
 pub use words::{bytes, clean, count, duration};
 

@@ -132,6 +132,7 @@ fn step_text(event: &Event) -> Option<String> {
             let what = match (op, *action) {
                 (Op::Replace, "create") => "created the new",
                 (Op::Replace, "delete") => "deleted the old",
+                (Op::Replace, "forget") => "left the old",
                 (_, action) => done(action),
             };
             format!("  {what} {} in {}", urn.short(), duration(*took))
@@ -159,7 +160,11 @@ fn step_text(event: &Event) -> Option<String> {
 }
 
 fn replacing(action: &str) -> &'static str {
-    if action == "delete" { "deleting the old" } else { "creating the new" }
+    match action {
+        "delete" => "deleting the old",
+        "forget" => "leaving the old",
+        _ => "creating the new",
+    }
 }
 
 /// Why something was skipped: the URN of what failed, or a sentence.
@@ -199,7 +204,7 @@ pub(super) fn run_text(event: &Event) -> Option<String> {
                 .to_owned()
         }
         Event::Interrupted { at_once: true } => {
-            "interrupted again: what is in flight is abandoned; the next run finds out what became of it".to_owned()
+            "stopping now: what is in flight is abandoned; the next run finds out what became of it".to_owned()
         }
         _ => return None,
     })

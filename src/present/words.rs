@@ -99,6 +99,7 @@ pub(crate) fn half(op: Op, action: &str) -> String {
     match (op, action) {
         (Op::Replace, "create") => "replace: create".to_owned(),
         (Op::Replace, "delete") => "replace: delete".to_owned(),
+        (Op::Replace, "forget") => "replace: forget".to_owned(),
         (_, action) => action.to_owned(),
     }
 }

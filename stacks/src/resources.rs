@@ -61,14 +61,19 @@ pub fn own_cluster(stack: &Stack) -> Result<Option<(Value, Vec<Urn>)>, UrnError>
     Ok(Some((Value::from([("cluster", Value::Output(way))]), of(ACCESS)?)))
 }
 
+/// What a former name stands for: a whole URN, or the name of a resource of the same kind in this stack.
+///
+/// # Errors
+/// When it is neither.
+pub(crate) fn former(stack: &str, kind: &str, alias: &str) -> Result<Urn, UrnError> {
+    match alias.starts_with("plinth:") && alias.contains("::") {
+        true => Urn::parse(alias),
+        false => Urn::new(stack, kind, alias),
+    }
+}
+
 fn options(stack: &Stack, entry: &ResourceEntry, names: &FxHashMap<&str, &Urn>) -> Result<Options, UrnError> {
-    let alias = |alias: &String| {
-        if alias.starts_with("plinth:") && alias.contains("::") {
-            Urn::parse(alias)
-        } else {
-            Urn::new(stack.name.as_str(), &entry.kind, alias)
-        }
-    };
+    let alias = |alias: &String| former(stack.name.as_str(), &entry.kind, alias);
     let paths = |texts: &[String]| texts.iter().map(|text| Path::parse(text)).collect();
     Ok(Options {
         depends_on: entry

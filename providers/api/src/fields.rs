@@ -16,6 +16,8 @@ pub struct Field {
     pub presence: Presence,
     /// Whether a change forces a replacement.
     pub immutable: bool,
+    /// Whether it says how the resource is deleted.
+    pub at_delete: bool,
 }
 
 /// What a value may be.
@@ -53,23 +55,30 @@ pub enum Presence {
 impl Field {
     /// An input that must be there.
     pub const fn required(name: &'static str, shape: Shape) -> Self {
-        Self { name, shape, presence: Presence::Required, immutable: false }
+        Self { name, shape, presence: Presence::Required, immutable: false, at_delete: false }
     }
 
     /// An input that may stay away.
     pub const fn optional(name: &'static str, shape: Shape) -> Self {
-        Self { name, shape, presence: Presence::Optional, immutable: false }
+        Self { name, shape, presence: Presence::Optional, immutable: false, at_delete: false }
     }
 
     /// An input with a default.
     pub const fn default(name: &'static str, shape: Shape, default: fn() -> Value) -> Self {
-        Self { name, shape, presence: Presence::Default(default), immutable: false }
+        Self { name, shape, presence: Presence::Default(default), immutable: false, at_delete: false }
     }
 
     /// The same, with changes forcing a replacement.
     #[must_use]
     pub const fn immutable(mut self) -> Self {
         self.immutable = true;
+        self
+    }
+
+    /// The same, saying how the resource is deleted.
+    #[must_use]
+    pub const fn at_delete(mut self) -> Self {
+        self.at_delete = true;
         self
     }
 }
@@ -95,6 +104,11 @@ pub fn check(fields: &'static [Field], inputs: Value) -> Result<Value> {
 /// The paths of inputs whose change forces a replacement.
 pub fn immutable(fields: &[Field]) -> Vec<String> {
     paths(fields, &|field| field.immutable)
+}
+
+/// The paths of inputs that say how the resource is deleted.
+pub fn at_delete(fields: &[Field]) -> Vec<Path> {
+    paths(fields, &|field| field.at_delete).iter().map(|path| Path::parse(path)).collect()
 }
 
 /// The paths of lists whose order means nothing.

@@ -51,6 +51,52 @@ impl Path {
         Self(segments)
     }
 
+    /// Reads a path that a person wrote, and takes nothing that could mean anything else.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn checked(text: &str) -> Result<Self, String> {
+        let mut rest = text;
+        if rest.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        while !rest.is_empty() {
+            if let Some(quoted) = rest.strip_prefix("[\"") {
+                let end = quoted.find("\"]").ok_or("`[\"` is not closed by `\"]`")?;
+                rest = &quoted[end + 2..];
+            } else if let Some(bracket) = rest.strip_prefix('[') {
+                let (index, after) = bracket.split_once(']').ok_or("`[` is not closed by `]`")?;
+                if index.is_empty() || !index.bytes().all(|digit| digit.is_ascii_digit()) {
+                    return Err(format!(
+                        "`[{index}]` is no position in a list; a key of such letters is written `[\"{index}\"]`"
+                    ));
+                }
+                rest = after;
+            } else {
+                let end = rest.find(['.', '[']).unwrap_or(rest.len());
+                let key = &rest[..end];
+                if key.is_empty() {
+                    return Err("a key between two dots is missing".to_owned());
+                }
+                if key.contains(['*', '$', ']', '"']) {
+                    return Err(format!(
+                        "`{key}` is no key; a path covers all that lies beneath it, and a key of such letters is written `[\"{key}\"]`"
+                    ));
+                }
+                rest = &rest[end..];
+            }
+            if let Some(after) = rest.strip_prefix('.') {
+                if after.is_empty() || after.starts_with('[') {
+                    return Err("after its last dot a key is missing".to_owned());
+                }
+                rest = after;
+            } else if !rest.is_empty() && !rest.starts_with('[') {
+                return Err(format!("before `{rest}` a dot is missing"));
+            }
+        }
+        Ok(Self::parse(text))
+    }
+
     /// This path, one key further.
     #[must_use]
     pub fn key(&self, key: impl Into<String>) -> Self {
@@ -188,6 +234,19 @@ mod tests {
         assert_eq!(Path::parse("spec.containers[0].image").segments().len(), 4);
         assert!(Path::parse("a.b").contains(&Path::parse("a.b[2].c")));
         assert!(!Path::parse("a.b").contains(&Path::parse("a.bc")));
+    }
+
+    #[test]
+    fn what_a_person_writes_is_a_path_or_refused() {
+        for good in ["a", "a.b", "l[0].c", "x[1][2]", "labels[\"a.b/c\"].d", "[0].a", "m[\"*\"]", "a/b.c d"] {
+            assert_eq!(Path::checked(good), Ok(Path::parse(good)), "{good}");
+        }
+        for bad in [
+            "", "*", "l[*].x", "m.n.*", "a[", "[x]", "[]", "a..b", "l[-1]", "$.v", "a.", ".v", "l[0]x",
+            "a.[0]", "a[\"b",
+        ] {
+            assert!(Path::checked(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct KindSchema {
     pub computed: Vec<Pattern>,
     /// Inputs by which the provider marks what is its own.
     pub marks: Vec<Pattern>,
+    /// Inputs that say how it is deleted: an old instance goes by what they say of the present one.
+    pub at_delete: Vec<Path>,
     /// Lists whose order means nothing.
     pub set_like: Vec<Pattern>,
     /// The physical name is fixed, so the old one must go before the new one can come.
@@ -36,6 +38,7 @@ impl Default for KindSchema {
             secret: Vec::new(),
             computed: Vec::new(),
             marks: Vec::new(),
+            at_delete: Vec::new(),
             set_like: Vec::new(),
             delete_before_replace: false,
             usual_duration: Duration::from_millis(500),

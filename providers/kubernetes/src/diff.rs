@@ -26,6 +26,8 @@ pub(crate) fn schema(gvk: &Gvk) -> KindSchema {
         computed: KindSchema::patterns(&["metadata.uid", "status"]),
         marks: KindSchema::patterns(MARKS),
         set_like: KindSchema::patterns(&["metadata.finalizers"]),
+        // One name each: no old instance is ever left beside a new one.
+        at_delete: Vec::new(),
         // An object's name is its identity: the old one must go before the new one can come.
         delete_before_replace: true,
         usual_duration: Duration::from_millis(usual),

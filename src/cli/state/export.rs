@@ -27,7 +27,9 @@ pub async fn export(
         approve.can_ask("state export --show-secrets")?;
     }
     let session = Session::open(args).await?;
-    if show_secrets && !approve.ask("The export will hold every secret of this stack in the clear. Go on?") {
+    if show_secrets
+        && !approve.ask("The export will hold every secret of this stack in the clear. Go on?").await
+    {
         return Err(Failure::new("nothing was written"));
     }
     let state = &session.state;

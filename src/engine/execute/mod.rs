@@ -70,6 +70,8 @@ pub struct Report {
     pub failures: Vec<(Urn, Error)>,
     /// Steps that did not run because of a failure or an interrupt.
     pub skipped: u64,
+    /// Operations that began, and of which no outcome is recorded.
+    pub unfinished: usize,
     /// Changes that were no part of it.
     pub left_out: usize,
     /// The steps that took longest, longest first.
@@ -82,6 +84,13 @@ pub struct Report {
     pub log_failure: Option<plinth_state::Error>,
 }
 
+impl Report {
+    /// Whether everything was done.
+    pub fn is_whole(&self) -> bool {
+        !self.interrupted && self.log_failure.is_none() && self.counts.failed == 0
+    }
+}
+
 /// How long tasks usually take.
 pub fn weights<'a>(
     plan: &'a Plan,
@@ -92,6 +101,7 @@ pub fn weights<'a>(
         let step = &plan.steps[step];
         let action = match (work, step.op) {
             (_, Op::Same | Op::Forget) => return Duration::ZERO,
+            (Work::Remove, _) if step.retains_old() => return Duration::ZERO,
             (Work::Remove, _) => Action::Delete,
             (Work::Make, Op::Update | Op::Import) => Action::Update,
             (Work::Make, _) if step.by_update => Action::Update,
@@ -138,16 +148,17 @@ impl Run<'_> {
             let Some(recorded) = step.recorded.clone() else {
                 return Err(Error::invalid("nothing is recorded of what is to be deleted"));
             };
-            if step.op == Op::Forget {
-                let urn = recorded.urn.clone();
-                return Ok(Prepared::Record(vec![LogEvent::Forgot { urn, id: None }]));
-            }
             if step.superseded && self.is_present(&recorded) {
                 // What was to go has become the present instance again.
                 return Ok(Prepared::Record(Vec::new()));
             }
             // By the time that the old one of a replacement goes, a new name has been recorded for it too.
             let made_first = step.op == Op::Replace && !step.delete_before_replace;
+            if step.op == Op::Forget || step.retains_old() {
+                let urn = if made_first { &step.urn } else { &recorded.urn };
+                let id = Some(recorded.id.clone());
+                return Ok(Prepared::Record(vec![LogEvent::Forgot { urn: urn.clone(), id }]));
+            }
             return Ok(Prepared::Operation(Box::new(Operation {
                 urn: if made_first { step.urn.clone() } else { recorded.urn.clone() },
                 inputs: Value::Null,
@@ -291,6 +302,7 @@ fn action(step: &Step, work: Work) -> &'static str {
     match (step.op, work) {
         (Op::Replace, _) if step.by_update => "replace",
         (Op::Replace, Work::Make) => "create",
+        (Op::Replace, Work::Remove) if step.retains_old() => "forget",
         (Op::Replace, Work::Remove) => "delete",
         (op, _) => op.as_str(),
     }

@@ -123,6 +123,8 @@ pub enum Ended {
     Failed(Error),
     /// It was abandoned; the next run finds out what became of it.
     Abandoned,
+    /// It was to be recorded first, and that failed: nothing has happened.
+    NotBegun(plinth_state::Error),
     /// Nothing more can be recorded: another run has the lease, or the storage failed.
     LogFailed(plinth_state::Error),
     /// Only state was written.
@@ -145,7 +147,7 @@ pub fn note(
                 }
                 Ended::Noted
             }
-            Err(error) => Ended::LogFailed(error),
+            Err(error) => Ended::NotBegun(error),
         }
     }
 }
@@ -196,7 +198,7 @@ impl Operation {
         let span = tracing::info_span!("step", urn = %self.urn, action = self.call.action().as_str());
         let work = async move {
             if let Err(error) = receipt.await {
-                return Ended::LogFailed(error);
+                return Ended::NotBegun(error);
             }
             shared.events.send(told);
             let doing = Doing { operation: *self, task, op, token, handle, pace, shared };

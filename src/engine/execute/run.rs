@@ -309,9 +309,22 @@ impl<'a> Run<'a> {
             Ended::Failed(error) => return self.failed(task, error, duration),
             Ended::Abandoned => {
                 self.report.interrupted = true;
+                self.report.unfinished += 1;
                 return self.stop_dependents(task, "the run was interrupted");
             }
+            Ended::NotBegun(error) => {
+                self.execution.interrupt.stop_now.cancel();
+                self.report.log_failure.get_or_insert(error);
+                let because = "the log could not be written";
+                if step.op != Op::Same {
+                    self.report.skipped += 1;
+                    let (urn, op, because) = (step.urn.clone(), step.op, because.to_owned());
+                    self.execution.events.send(Event::StepSkipped { urn, op, because });
+                }
+                return self.stop_dependents(task, because);
+            }
             Ended::LogFailed(error) => {
+                self.report.unfinished += 1;
                 // Whoever cannot record must not act.
                 self.execution.interrupt.stop_now.cancel();
                 self.report.log_failure.get_or_insert(error);

@@ -15,7 +15,7 @@ use super::decision::Decision;
 use super::error::{PlanError, invalid};
 use super::inputs::{as_it_is, prepare};
 use super::torn::Torn;
-use super::{Op, Plan, Scope, Step, deletes, scope};
+use super::{Op, Plan, Scope, Step, deletes, names, scope};
 use crate::engine::facts::{Fact, Facts, Freshness};
 use crate::engine::graph::Desired;
 
@@ -37,16 +37,23 @@ pub fn plan(
             break (steps, claimed, errors);
         }
     };
+    errors.extend(names::swapped(&steps, desired, state));
+    errors.extend(names::renamed(&steps, providers));
+    if errors.iter().any(|error| matches!(error, PlanError::Alias { .. })) {
+        // Whose names are not settled may well look like one object.
+        errors.retain(|error| !matches!(error, PlanError::SameObject { .. } | PlanError::Renamed { .. }));
+    }
     let mut left_out = Vec::new();
     if let Some(within) = scope.within(desired, state, &claimed, &steps) {
         errors.retain(|error| within.contains(error.urn()));
         errors.extend(scope::torn_apart(&steps, &within));
         left_out = scope::leave_out(&mut steps, &within);
     }
-    errors.extend(steps.iter().filter_map(protected));
+    errors.extend(steps.iter().filter_map(|step| protected(step, scope)));
     if !errors.is_empty() {
         return Err(errors);
     }
+    let notes = new_options(&steps).into_iter().collect();
     Ok(Plan {
         stack: String::new(),
         base_seq: state.seq,
@@ -54,7 +61,8 @@ pub fn plan(
         steps,
         freshness: Freshness { read: facts.len(), ..Freshness::default() },
         left_out,
-        notes: Vec::new(),
+        open: 0,
+        notes,
     })
 }
 
@@ -87,15 +95,31 @@ fn attempt(
         }
     }
     let Planner { errors, claimed, .. } = planner;
-    let doomed = state.resources.values().filter(|tracked| !claimed.contains_key(&tracked.urn));
-    steps.extend(deletes::steps(doomed.map(|tracked| &tracked.recorded), &state.superseded, facts));
+    steps.extend(deletes::steps(state, &claimed, facts, scope));
+    deletes::old_instances(&mut steps, providers);
     (steps, claimed, errors)
 }
 
-fn protected(step: &Step) -> Option<PlanError> {
+/// What a plan says of resources whose inputs stay and whose options do not.
+fn new_options(steps: &[Step]) -> Option<String> {
+    let changed = |step: &&Step| {
+        step.adjust && step.recorded.as_ref().is_some_and(|recorded| recorded.options != step.options)
+    };
+    let mut changed = steps.iter().filter(changed);
+    let first = changed.next()?.urn.short();
+    Some(match changed.count() {
+        0 => format!("the options of {first} have changed; applying records them"),
+        more => format!("the options of {first} and {more} more have changed; applying records them"),
+    })
+}
+
+fn protected(step: &Step, scope: &Scope) -> Option<PlanError> {
     // What the file newly protects is protected from this very plan on.
-    let recorded =
-        step.recorded.as_ref().filter(|recorded| recorded.options.protect || step.options.protect)?;
+    let named = |urn: &Urn| scope.protects.contains(urn);
+    let recorded = step
+        .recorded
+        .as_ref()
+        .filter(|recorded| recorded.options.protect || step.options.protect || named(&recorded.urn))?;
     if !matches!(step.op, Op::Delete | Op::Replace) {
         return None;
     }
@@ -286,8 +310,8 @@ impl<'a> Planner<'a> {
         let wanted = resource.options.delete_before_replace;
         let goes_along = cannot_outlive || self.goes_along(at, recorded);
         let mut beside = false;
-        if wanted != Some(true)
-            && !goes_along
+        let retained = resource.options.retain_on_delete || recorded.options.retain_on_delete;
+        if (retained || wanted != Some(true) && !goes_along)
             && let Some(other) = provider.beside(recorded, declared, inputs)
         {
             *inputs = other;
@@ -295,8 +319,11 @@ impl<'a> Planner<'a> {
         }
         let first = goes_along || wanted.unwrap_or(has_one_name && !beside);
         let identity = |inputs: &Value| provider.identity(&resource.urn, inputs);
-        if !first && !beside && has_one_name && recorded.connection == *connection {
+        if (!first || retained) && !beside && has_one_name && recorded.connection == *connection {
             let same = identity(inputs).is_none_or(|now| Some(now) == identity(&recorded.inputs));
+            if same && retained {
+                return Err(PlanError::Retained { urn: resource.urn.clone() });
+            }
             if same {
                 return Err(PlanError::Invalid {
                     urn: resource.urn.clone(),
@@ -335,6 +362,9 @@ impl<'a> Planner<'a> {
             Owner::Ours => None,
             Owner::Nobody if asked.is_some() || step.options.adopt => None,
             Owner::Nobody => Some("was not made by this stack".to_owned()),
+            Owner::Other { stack, urn } if stack == step.urn.stack() => {
+                Some(format!("carries the marks of {urn} of this stack"))
+            }
             Owner::Other { stack, urn } => Some(format!("belongs to {urn} of stack `{stack}`")),
         };
         if let Some(owner) = owner {
@@ -416,15 +446,8 @@ impl<'a> Planner<'a> {
         let Some(identity) = provider.identity(urn, inputs) else { return };
         let place = connection.map(Value::to_string).unwrap_or_default();
         if let Some(other) = self.identities.insert((place, identity.clone()), urn) {
-            self.errors.push(PlanError::Invalid {
-                urn: urn.clone(),
-                path: None,
-                message: format!("it is the same object as {other} ({})", identity.trim()),
-                help: Some(
-                    "each object is declared once: remove one of the two, or give one another name"
-                        .to_owned(),
-                ),
-            });
+            let what = identity.trim().to_owned();
+            self.errors.push(PlanError::SameObject { urn: urn.clone(), other: other.clone(), what });
         }
     }
 

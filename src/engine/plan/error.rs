@@ -39,6 +39,12 @@ pub enum PlanError {
         /// Because of what.
         why: String,
     },
+    /// What is to be retained would have to go, since its replacement has the same name.
+    #[error("{urn} is to be retained, and this plan would replace it by another one of the same name")]
+    Retained {
+        /// Which.
+        urn: Urn,
+    },
     /// One former name, several resources that claim it.
     #[error("{urn} cannot take over the former name {alias}: {why}")]
     Alias {
@@ -63,6 +69,26 @@ pub enum PlanError {
         /// Whether it may be taken over.
         free: bool,
     },
+    /// Two declared resources that are one object.
+    #[error("{urn}: it is the same object as {other} ({what})")]
+    SameObject {
+        /// The one.
+        urn: Urn,
+        /// The other.
+        other: Urn,
+        /// What the system knows it by.
+        what: String,
+    },
+    /// What would be made is what the same plan would delete under its former name.
+    #[error("{urn}: it is the object that is recorded as {recorded}, which this plan would delete ({what})")]
+    Renamed {
+        /// The declared one.
+        urn: Urn,
+        /// The recorded one.
+        recorded: Urn,
+        /// What the system knows it by.
+        what: String,
+    },
     /// A resource that is left out uses another one that is replaced.
     #[error("{urn} is left out, but it uses {dependency}, which is replaced, and changes with it")]
     LeftOut {
@@ -80,8 +106,11 @@ impl PlanError {
             Self::Invalid { urn, .. }
             | Self::NoSuchOutput { urn, .. }
             | Self::Protected { urn, .. }
+            | Self::Retained { urn }
             | Self::Alias { urn, .. }
             | Self::Exists { urn, .. }
+            | Self::SameObject { urn, .. }
+            | Self::Renamed { urn, .. }
             | Self::LeftOut { urn, .. } => urn,
         }
     }
@@ -97,6 +126,11 @@ impl PlanError {
                  rest of the stack meanwhile, `--exclude` it"
                     .to_owned(),
             ),
+            Self::Retained { .. } => Some(
+                "give it another name with this change; or, if the old one may go, take `retainOnDelete` away and apply \
+                 that first"
+                    .to_owned(),
+            ),
             Self::Alias { .. } => Some(
                 "a former name belongs to one resource: take it out of `aliases` of the others, or apply the renaming \
                  before the name is used anew"
@@ -110,6 +144,17 @@ impl PlanError {
             Self::Exists { .. } => Some(
                 "give one of the two another name, or move it here from its stack: `plinth state mv -s THAT-STACK RESOURCE --to-stack THIS-STACK`".to_owned(),
             ),
+            Self::SameObject { .. } => Some(
+                "each object is declared once: remove one of the two, or give one another name".to_owned(),
+            ),
+            Self::Renamed { urn, recorded, .. } if urn.kind() == recorded.kind() => Some(format!(
+                "to keep it under the new name, set `aliases: [{}]` on {}; to make another one, give that another name",
+                recorded.name(),
+                urn.short()
+            )),
+            Self::Renamed { recorded, .. } => {
+                Some(format!("keep declaring it as {}, or let it be deleted first", recorded.short()))
+            }
             Self::LeftOut { urn, dependency } => Some(format!(
                 "take both or neither: add `--target {}`, or `--exclude {}`",
                 urn.short(),

@@ -7,6 +7,7 @@ mod deletes;
 mod error;
 mod explain;
 pub(super) mod inputs;
+mod names;
 mod saved;
 mod scope;
 mod step;

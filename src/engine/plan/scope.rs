@@ -27,6 +27,12 @@ pub struct Scope {
     /// Made anew although nothing asks for it.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub replaces: BTreeSet<Urn>,
+    /// What the stack file protects, where nothing of it is desired any more.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub protects: BTreeSet<Urn>,
+    /// What the stack file retains, where nothing of it is desired any more.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub retains: BTreeSet<Urn>,
     /// Only these, taken over as they are: what exists under which id.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub imports: BTreeMap<Urn, String>,

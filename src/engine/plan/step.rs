@@ -88,6 +88,14 @@ pub struct Step {
 }
 
 impl Step {
+    /// For a replacement: whether the old instance is left where it is, and no longer managed.
+    pub fn retains_old(&self) -> bool {
+        let retained = |recorded: &Arc<Recorded>| recorded.options.retain_on_delete;
+        self.op == Op::Replace
+            && !self.by_update
+            && (self.options.retain_on_delete || self.recorded.as_ref().is_some_and(retained))
+    }
+
     /// Whether the step does anything.
     pub fn is_change(&self) -> bool {
         self.op != Op::Same
@@ -168,6 +176,8 @@ pub struct Plan {
     pub freshness: Freshness,
     /// Changes that it leaves out, because only a part of the stack was asked for.
     pub left_out: Vec<LeftOut>,
+    /// Operations that an interrupted run left open: the next run finds out what became of them before it plans.
+    pub open: usize,
     /// What the user should know of it.
     pub notes: Vec<String>,
 }
@@ -185,6 +195,11 @@ impl Plan {
     /// Whether anything would change.
     pub fn has_changes(&self) -> bool {
         self.steps.iter().any(Step::is_change)
+    }
+
+    /// Whether an apply would do anything, as far as is known.
+    pub fn has_work(&self) -> bool {
+        self.has_changes() || self.open > 0
     }
 
     /// The steps that do something.

@@ -2,6 +2,7 @@
 
 mod crash;
 mod makespan;
+mod names;
 mod orders;
 mod pipeline;
 mod random;

@@ -121,7 +121,6 @@ fn resources(wishes: &[Wish]) -> Vec<Resource> {
         }
         let options = &mut resource.options;
         options.protect = wish.protected;
-        // What is retained goes on using what it needs; here nothing that is needed may go.
         options.retain_on_delete = wish.retained && needs.is_empty();
         if wish.ignores {
             options.ignore_changes = vec!["value".into()];
@@ -208,8 +207,12 @@ impl User {
             Ok(Ended::Executed(report)) => assert!(report.failures.is_empty(), "{:?}", report.failures),
             Ok(_) => {}
             Err(RunError::Plan(errors)) => {
-                let allowed =
-                    |e: &PlanError| matches!(e, PlanError::Protected { .. } | PlanError::LeftOut { .. });
+                let allowed = |error: &PlanError| {
+                    matches!(
+                        error,
+                        PlanError::Protected { .. } | PlanError::Retained { .. } | PlanError::LeftOut { .. }
+                    )
+                };
                 assert!(errors.iter().all(allowed), "{errors:?}");
             }
             Err(error) => panic!("{error:?}"),
@@ -233,10 +236,14 @@ impl User {
         }
     }
 
-    /// Everything as declared, whatever happened before; protection that stands in the way is taken away first.
+    /// Everything as declared, whatever happened before; what keeps something that stands in the way is taken away first.
     async fn converge(&self, wishes: &[Wish]) {
         let mut wishes = wishes.to_vec();
-        wishes.iter_mut().for_each(|wish| wish.protected = false);
+        for wish in &mut wishes {
+            wish.protected = false;
+            // What has one name cannot be kept beside its replacement.
+            wish.retained &= wish.free;
+        }
         self.lift_protection().await;
         let all = resources(&wishes);
         let target = self.target(all.clone(), Scope::default()).await;
@@ -258,14 +265,24 @@ impl User {
             state.revisions.last().and_then(|last| last.result).unwrap_or(Finish::Succeeded),
             Finish::Succeeded
         );
-        assert_eq!(self.bench.world.violations(), Vec::<String>::new());
+        // What is retained goes on using what it used, whatever becomes of that.
+        let is_left = |violation: &String| {
+            let mut left = things.keys().filter(|id| !state.resources.values().any(|known| known.id == **id));
+            left.any(|id| violation.ends_with(&format!(" ({id})")))
+        };
+        let violations: Vec<_> =
+            self.bench.world.violations().into_iter().filter(|violation| !is_left(violation)).collect();
+        assert_eq!(violations, Vec::<String>::new());
     }
 
-    /// Applies what is recorded once more, without its protection. What needs another refers to it, as in the file of every
+    /// Applies what is recorded once more, without what protects or retains it. What needs another refers to it, as in the file of every
     /// user: the id of an old instance that is on its way out, written down as text, would hold nothing back.
     async fn lift_protection(&self) {
         let (_, state) = self.bench.engine(self.bench.backend.clone()).await.unwrap();
-        if state.resources.values().all(|tracked| !tracked.options.protect) {
+        let kept = |tracked: &plinth_state::Tracked| {
+            tracked.options.protect || tracked.options.retain_on_delete && tracked.urn.kind() == FIXED
+        };
+        if !state.resources.values().any(|tracked| kept(tracked)) {
             return;
         }
         let present = state.resources.values().map(|tracked| tracked.recorded.as_ref());
@@ -287,6 +304,7 @@ impl User {
                 }
                 resource.options = tracked.options.clone();
                 resource.options.protect = false;
+                resource.options.retain_on_delete &= tracked.urn.kind() != FIXED;
                 resource.options.aliases.clear();
                 let known = |need: &&plinth_provider::Urn| state.resources.contains_key(*need);
                 resource.options.depends_on = tracked.dependencies.iter().filter(known).cloned().collect();

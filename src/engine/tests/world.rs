@@ -191,8 +191,8 @@ impl Provider for Fake {
         dependent.inputs.text_at("in") == Some(dependency.id.as_str())
     }
 
-    fn identity(&self, urn: &Urn, _inputs: &Value) -> Option<String> {
-        (urn.kind() == FIXED).then(|| urn.name().to_owned())
+    fn identity(&self, urn: &Urn, inputs: &Value) -> Option<String> {
+        (urn.kind() == FIXED).then(|| inputs.text_at("name").unwrap_or(urn.name()).to_owned())
     }
 
     async fn occupants(&self, _context: &Context, requests: &[Request<'_>]) -> Vec<Result<Option<Occupant>>> {

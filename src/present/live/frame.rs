@@ -238,7 +238,7 @@ fn header(phase: &Phase, now: Instant, spinner: &str, names: usize, style: &Styl
 /// `+ Deployment loki-write`: what is done, the kind without its group, the name.
 fn label(step: &Running) -> String {
     let symbol = match (step.op, step.action) {
-        (Op::Forget, _) => "=",
+        (Op::Forget, _) | (_, "forget") => "=",
         (_, "create") => "+",
         (_, "delete") => "-",
         _ => "~",

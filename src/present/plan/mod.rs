@@ -10,6 +10,7 @@ pub(super) use change::{path_text, shorten, value_text};
 pub use explanation::explanation;
 pub(super) use leaves::leaves;
 pub use markdown::plan_markdown;
+use text::NO_CHANGES_YET;
 pub use text::{NO_CHANGES, NO_CHANGES_IN_PART, plan_text, plan_text_verbose};
 
 use plinth_provider::{Change, Path};
@@ -79,7 +80,11 @@ fn totals(plan: &Plan) -> String {
 
 /// What a plan without changes says: of the whole stack, or of the part that was asked for.
 fn nothing(plan: &Plan) -> &'static str {
-    if plan.left_out.is_empty() { NO_CHANGES } else { NO_CHANGES_IN_PART }
+    match (plan.open > 0, plan.left_out.is_empty()) {
+        (true, _) => NO_CHANGES_YET,
+        (_, true) => NO_CHANGES,
+        (_, false) => NO_CHANGES_IN_PART,
+    }
 }
 
 /// `2 changes: create a, delete b`.
@@ -115,15 +120,14 @@ fn remarks(step: &Step) -> Vec<String> {
     if step.op == Op::Replace {
         let order = if step.by_update {
             "it is made anew in its place; what belongs to it stays"
+        } else if step.retains_old() {
+            "the old one is to be retained: it is left where it is, and no longer managed"
         } else if step.delete_before_replace {
             "the old one is deleted before the new one is created"
         } else {
             "the new one is created before the old one is deleted"
         };
         remarks.push(order.to_owned());
-    }
-    if step.superseded {
-        remarks.push("what an interrupted replacement left".to_owned());
     }
     remarks
 }

@@ -13,6 +13,10 @@ pub const NO_CHANGES: &str = "No changes. Everything is as the stack file says."
 /// What a plan without changes says that leaves some out.
 pub const NO_CHANGES_IN_PART: &str = "No changes in the part of the stack that was asked for.";
 
+/// What a plan says that knows of no changes, and not of everything that happened.
+pub(super) const NO_CHANGES_YET: &str =
+    "No changes are known yet: what an interrupted run left is found out by the next apply.";
+
 /// The plan for review.
 pub fn plan_text(plan: &Plan, style: &Style) -> String {
     render(plan, style, false)

@@ -51,6 +51,7 @@ pub(super) fn plan(steps: Vec<Step>) -> Plan {
         steps,
         freshness: Default::default(),
         left_out: Vec::new(),
+        open: 0,
         notes: Vec::new(),
     }
 }
@@ -83,6 +84,8 @@ pub(super) fn summary(counts: Counts, seconds: u64) -> Event {
     Event::Summary(Summary {
         counts,
         duration: Duration::from_secs(seconds),
+        unfinished: 0,
+        stopped: None,
         longest: Vec::new(),
         critical_path: Vec::new(),
         left_out: 0,

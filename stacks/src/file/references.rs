@@ -33,6 +33,7 @@ pub(crate) fn check(tree: &Value, places: &Places, sources: &Sources, found: &mu
     graph.identities(&entries);
     for (position, (entry, places)) in entries.iter().enumerate() {
         graph.dependencies(position, entry, places);
+        graph.options(entry, places);
     }
     graph.circles(&entries);
 }
@@ -47,6 +48,23 @@ struct Graph<'a, 'f> {
 fn child<'p>(places: &'p Places, key: &str, sources: &Sources) -> Option<&'p Places> {
     let Children::Map(entries) = &places.children else { return None };
     entries.iter().find(|entry| sources.text_of(entry.key) == key).map(|entry| &entry.value)
+}
+
+/// The texts of a list in an entry, each with its place.
+fn listed<'a>(
+    entry: &'a Map<String, Value>,
+    key: &str,
+    places: &Places,
+    sources: &Sources,
+) -> Vec<(&'a str, Place)> {
+    let Some(Value::Array(texts)) = entry.get(key) else { return Vec::new() };
+    let list = child(places, key, sources);
+    let place = |at: usize| match list.map(|list| &list.children) {
+        Some(Children::List(children)) => children.get(at).map_or(places.place, |child| child.place),
+        _ => places.place,
+    };
+    let texts = texts.iter().enumerate();
+    texts.filter_map(|(at, text)| Some((text.as_str()?, place(at)))).collect()
 }
 
 fn place_of(places: &Places, key: &str, sources: &Sources) -> Place {
@@ -106,26 +124,43 @@ impl<'a> Graph<'a, '_> {
     }
 
     fn dependencies(&mut self, position: usize, entry: &'a Map<String, Value>, places: &Places) {
-        if let Some(Value::Array(names)) = entry.get("dependsOn") {
-            let list = child(places, "dependsOn", self.sources);
-            for (at, name) in names.iter().enumerate() {
-                let Some(name) = name.as_str() else { continue };
-                let place = match list.map(|list| &list.children) {
-                    Some(Children::List(children)) => {
-                        children.get(at).map_or(places.place, |child| child.place)
-                    }
-                    _ => places.place,
-                };
-                match self.names.get(name) {
-                    Some((target, _)) => self.edge(position, *target, name, place),
-                    None => self.dangling(name, place, "`dependsOn`", None),
-                }
+        for (name, place) in listed(entry, "dependsOn", places, self.sources) {
+            match self.names.get(name) {
+                Some((target, _)) => self.edge(position, *target, name, place),
+                None => self.dangling(name, place, "`dependsOn`", None),
             }
         }
         if let Some(inputs) = entry.get("inputs") {
             let nowhere = Places { place: places.place, children: Children::None };
             let below = child(places, "inputs", self.sources).unwrap_or(&nowhere);
             self.texts(position, inputs, below, places.place);
+        }
+    }
+
+    /// Paths and former names that could be misread would be options without effect.
+    fn options(&mut self, entry: &'a Map<String, Value>, places: &Places) {
+        for option in ["ignoreChanges", "replaceOnChanges"] {
+            for (path, place) in listed(entry, option, places, self.sources) {
+                if let Err(why) = plinth_provider::Path::checked(path) {
+                    let help = "a path into `inputs` looks like `a.b`, `list[0].c` or `labels[\"x/y\"]`";
+                    let message = format!("`{option}` has `{path}`, which is not a path");
+                    self.tell(place, message, Some(why), Some(help.to_owned()));
+                }
+            }
+        }
+        for (alias, place) in listed(entry, "aliases", places, self.sources) {
+            let kind = entry.get("kind").and_then(Value::as_str).unwrap_or("k");
+            if let Err(error) = crate::resources::former("s", kind, alias)
+                && kind_is_well_formed(kind).is_ok()
+            {
+                let help = "give the name that it had, or its whole URN as `plinth state list` shows it";
+                self.tell(
+                    place,
+                    format!("`aliases` has `{alias}`, which is not a former name"),
+                    Some(if alias.is_empty() { "it is empty".to_owned() } else { error.to_string() }),
+                    Some(help.to_owned()),
+                );
+            }
         }
     }
 

@@ -61,6 +61,7 @@ impl Spec {
             |texts: Vec<String>| KindSchema::patterns(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         KindSchema {
             immutable: patterns(fields::immutable(self.fields)),
+            at_delete: fields::at_delete(self.fields),
             set_like: patterns(fields::sets(self.fields)),
             computed: KindSchema::patterns(self.computed),
             delete_before_replace: self.delete_before_replace,

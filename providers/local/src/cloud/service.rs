@@ -55,7 +55,7 @@ impl std::fmt::Debug for Cloud {
 /// What a request wants, beside kind and name.
 #[derive(Debug, Clone, Default)]
 pub struct Wish {
-    /// The inputs; not for deletes.
+    /// The inputs; for a delete those that say how, if not as the resource has them.
     pub inputs: Json,
     /// On whose behalf.
     pub owner: Option<Owner>,
@@ -262,7 +262,9 @@ impl Cloud {
         let mut record = self.free(&store, kind, name, wish)?;
         rules::may_delete(store.state(), &record)?;
         if kind == CloudKind::Bucket
-            && record.inputs.get("forceDestroy") != Some(&Json::Bool(true))
+            && ![&record.inputs, &wish.inputs]
+                .iter()
+                .any(|inputs| inputs.get("forceDestroy") == Some(&Json::Bool(true)))
             && !objects::is_empty(&self.bucket_dir(name))
         {
             return Err(Refusal::new(Code::Invalid, format!("bucket `{name}` is not empty"))

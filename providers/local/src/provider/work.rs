@@ -228,11 +228,14 @@ pub async fn update(
 pub async fn delete(client: &Client, context: &Context, recorded: &Recorded) -> Result<()> {
     let (kind, name) = identity(&recorded.urn, &recorded.inputs)?;
     let watch = Watch::new(client, context, format!("deleting {} `{name}`", kind.spec().noun));
-    let submission = Submission {
-        inputs: serde_json::Value::Null,
-        takes_over: taken_over(recorded),
-        ..submission(context, &recorded.urn, &Value::Null)
-    };
+    let mut how = Value::map();
+    for path in kind.schema().at_delete {
+        if let Some(value) = recorded.inputs.at(&path) {
+            how.set(&path, value.clone());
+        }
+    }
+    let submission =
+        Submission { takes_over: taken_over(recorded), ..submission(context, &recorded.urn, &how) };
     let work = async {
         watch.resume().await?;
         match watch.change(Method::DELETE, kind, &name, &submission).await {

@@ -47,6 +47,10 @@ const WRONG: &[(&str, &str)] = &[
         "resource_graph",
         "resources:\n  - { kind: \"plinth:Data\", name: a, inputs: { value: \"${b.value}\" } }\n  - { kind: \"plinth:Data\", name: b, inputs: { value: [ { deep: \"x ${c.value}\" } ] } }\n  - { kind: \"plinth:Data\", name: c, dependsOn: [a] }\n  - { kind: \"plinth:Data\", name: self, inputs: { value: \"${self.value}\" } }\n  - { kind: \"plinth:Data\", name: d, inputs: { value: \"${ba.value} ${HOME}\" }, dependsOn: [nowhere] }\n  - { kind: \"plinth:Data\", name: d }\n  - { kind: data, name: e, inputs: { open: \"${a\", whole: \"${a}\" } }\n  - { kind: \"k8s:ConfigMap\", name: f }\n  - { name: g, dependOn: [a] }\n",
     ),
+    (
+        "paths_and_former_names",
+        "resources:\n  - kind: \"plinth:Data\"\n    name: a\n    ignoreChanges: [\"*\", \"l[*].x\", \"m.n.*\", \"a[\", \"[x]\", \"a..b\", \"l[-1]\", \"$.v\", \"\", \"a.\", \"l[0]x\"]\n    replaceOnChanges: [v, \"l[0].c\", \"labels[\\\"a.b/c\\\"].d\", \"x[1][2]\", \".v\"]\n    aliases: [b, \"plinth:t::plinth:Data::c\", \"\", \"plinth:t::foo\"]\n",
+    ),
     ("second_document", "---\napiVersion: plinth.dev/v1\n"),
     ("duplicate_key", "platform:\n  domain: a.example.com\n  domain: b.example.com\n"),
     ("key_is_a_number", "platform:\n  grafana:\n    settings:\n      8: { a: b }\n"),

@@ -165,6 +165,23 @@ fn many_resources_are_read_in_linear_time() {
 }
 
 #[test]
+fn a_file_of_any_size_is_told_the_same_mistakes() {
+    let told = |right: usize| {
+        // One that the schema finds, and one that the graph of references finds.
+        let mut text = format!(
+            "{HEAD}resources:\n  - {{ kind: \"plinth:Data\", name: a, protect: 1 }}\n  - {{ kind: \"plinth:Data\", name: b, dependsOn: [nobody] }}\n"
+        );
+        for number in 0..right {
+            let _ = writeln!(text, "  - {{ kind: \"plinth:Data\", name: r{number} }}");
+        }
+        complaints(&text)
+    };
+    let few = told(1);
+    assert!(few.contains("protect") && few.contains("nobody"), "{few}");
+    assert_eq!(told(5_000), few, "judged on two threads");
+}
+
+#[test]
 fn the_schema_speaks_of_every_part() {
     fn walk(schema: &serde_json::Value, at: &str, bare: &mut Vec<String>) {
         if let Some(properties) = schema["properties"].as_object() {

@@ -81,7 +81,7 @@ const SPEC: Spec = Spec {
             ]),
         ),
         // Whether a delete removes the objects as well.
-        Field::default("forceDestroy", Shape::Boolean, || false.into()),
+        Field::default("forceDestroy", Shape::Boolean, || false.into()).at_delete(),
         Field::optional("tags", TAGS),
     ],
     longest_name: Some(63),

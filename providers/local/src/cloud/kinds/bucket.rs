@@ -104,7 +104,7 @@ pub(super) const SPEC: Spec = Spec {
                 Field::optional("bucket", ANY),
             ]),
         ),
-        Field::default("forceDestroy", Shape::Boolean, || false.into()),
+        Field::default("forceDestroy", Shape::Boolean, || false.into()).at_delete(),
         Field::optional("tags", TAGS),
     ],
     max_name: 63,

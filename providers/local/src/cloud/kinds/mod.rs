@@ -135,6 +135,7 @@ impl CloudKind {
         let sets = fields::sets(spec.fields);
         KindSchema {
             immutable: KindSchema::patterns(&immutable),
+            at_delete: fields::at_delete(spec.fields),
             set_like: KindSchema::patterns(&sets.iter().map(String::as_str).collect::<Vec<_>>()),
             // Names are unique, and a resource's name is among its inputs.
             delete_before_replace: true,
