@@ -56,8 +56,10 @@ pub async fn recover(
             action: intent.action.as_str().to_owned(),
             found: describe(intent.action, &result).to_owned(),
         });
-        // Its request may still be on its way.
-        if intent.action == Action::Create && result == OutcomeResult::NotHappened {
+        // Its request may still be on its way. Where nobody knows the kind, looking again finds out no more, and once
+        // the log is no longer in doubt it would stop every run.
+        let can_be_asked = providers.of(intent.urn.kind()).is_ok();
+        if intent.action == Action::Create && result == OutcomeResult::NotHappened && can_be_asked {
             resolved.doubts.push(intent.clone());
             continue;
         }

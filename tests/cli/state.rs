@@ -112,8 +112,15 @@ fn mended_and_converged(damaged: impl Fn(&[Vec<u8>]) -> (usize, usize)) {
     let ran = sandbox.plinth(&["state", "repair", "-s", "bench", "--yes"]).expect(0);
     assert!(ran.out.contains("give up entry") && ran.out.contains("is mended"), "{}", ran.out);
     sandbox.plinth(&["state", "verify", "-s", "bench"]).expect(0);
-    sandbox.plinth(&["apply", "-s", "bench", "--yes"]).expect(0);
-    assert_eq!(sandbox.plinth(&["plan", "-s", "bench", "--json"]).expect(0).counts(), [0; 5]);
+    for _ in 0..2 {
+        let ran = sandbox.plinth(&["apply", "-s", "bench", "--yes"]).expect(0);
+        assert!(
+            !ran.err.contains("cannot be found out") && !ran.out.contains("cannot be found out"),
+            "{}",
+            ran.out
+        );
+        assert_eq!(sandbox.plinth(&["plan", "-s", "bench", "--json"]).expect(0).counts(), [0; 5]);
+    }
     assert_eq!(urns(&sandbox).len(), 3);
 }
 
